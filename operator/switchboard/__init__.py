@@ -1,0 +1,3 @@
+"""Switchboard: AI agents on phone numbers, declaratively."""
+
+__version__ = "0.1.0"

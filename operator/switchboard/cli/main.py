@@ -1,0 +1,117 @@
+"""`switchboard`: both processes of the images, and what a person runs.
+
+A command's libraries are imported by the command alone: the webhook must not pay for what the operator needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pydantic import ValidationError
+
+EXIT_CONFIGURATION = 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="switchboard", description="Connect AI agents to SMS and WhatsApp through Twilio, on your own cluster."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    commands.add_parser("operator", help="run the operator (settings: SWITCHBOARD_* in the environment)")
+
+    webhook = commands.add_parser("webhook", help="run or check a revision's webhook")
+    webhook.add_argument("action", choices=["serve", "check"], help="serve; or prove that serving can work, and exit")
+
+    generate = commands.add_parser("generate", help="write what is generated from the models (CRDs, reference)")
+    generate.add_argument("--check", action="store_true", help="write nothing; fail if a file is stale")
+    generate.add_argument("--root", type=Path, default=Path(), help="the checkout (default: here)")
+
+    for decision in ("approve", "reject"):
+        decide = commands.add_parser(decision, help=f"{decision} who asks to write to an agent")
+        decide.add_argument("name", help="name of the AccessRequest")
+        decide.add_argument("-n", "--namespace", default=None, help="its namespace (default: the kubeconfig's)")
+        decide.add_argument("--note", default=None, help="why, for colleagues")
+
+    test = commands.add_parser("test", help="check a connector at Twilio now, and say what was found")
+    test.add_argument("resource", help="twilioconnector/NAME")
+    test.add_argument("-n", "--namespace", default=None, help="its namespace (default: the kubeconfig's)")
+    test.add_argument("--timeout", type=float, default=60, help="seconds to wait for the answer (default: 60)")
+
+    demo = commands.add_parser("demo", help="the whole product on this machine: no cluster, no Twilio account")
+    demo.add_argument("--exit", action="store_true", help="end after the answers, also on a terminal")
+    demo.add_argument("--directory", type=Path, default=Path(".demo"), help="where logs and the kubeconfig are put")
+    return parser
+
+
+def _run(work: Coroutine[Any, Any, int | None]) -> int:
+    try:
+        return asyncio.run(work) or 0
+    except KeyboardInterrupt:
+        return 130
+
+
+def _operator() -> int:
+    from switchboard.controller.main import run
+    from switchboard.settings import OperatorSettings
+    from switchboard.telemetry import logs
+
+    settings = OperatorSettings()
+    logs.configure(settings.log_level, settings.log_format)
+    return _run(run(settings))
+
+
+def _webhook(action: str) -> int:
+    from switchboard.settings import WebhookSettings
+    from switchboard.telemetry import logs
+    from switchboard.webhook import main as webhook
+
+    settings = WebhookSettings()
+    logs.configure(settings.log_level, settings.log_format)
+    return _run(webhook.check(settings) if action == "check" else webhook.serve(settings))
+
+
+def _fail(error: ValidationError) -> NoReturn:
+    """Settings that are wrong are named as the environment names them."""
+    for problem in error.errors():
+        name = "SWITCHBOARD_" + "_".join(str(part) for part in problem["loc"]).upper()
+        print(f"switchboard: {name}: {problem['msg']}", file=sys.stderr)
+    raise SystemExit(EXIT_CONFIGURATION)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Returns:
+        The exit code: 0 done, 1 it failed (the reason is on standard error), 2 wrong arguments or settings.
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        match arguments.command:
+            case "operator":
+                return _operator()
+            case "webhook":
+                return _webhook(arguments.action)
+            case "generate":
+                from switchboard.cli.generate import generate
+
+                return generate(arguments.root, check=arguments.check)
+            case "approve" | "reject":
+                from switchboard.cli.access import decide
+
+                return _run(decide(arguments.command, arguments.name, arguments.namespace, arguments.note))
+            case "test":
+                from switchboard.cli.test import test
+
+                return _run(test(arguments.resource, arguments.namespace, arguments.timeout))
+            case _:
+                from switchboard.sandbox.demo import demo
+
+                return demo(arguments.directory, stay=not arguments.exit and sys.stdin.isatty())
+    except ValidationError as error:
+        _fail(error)
