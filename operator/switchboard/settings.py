@@ -49,6 +49,8 @@ class OperatorSettings(_Settings):
     """With Postgres: name of the Secret in each Agent's own namespace."""
     default_log_secret_key: str = "dsn"  # noqa: S105 - a key's name
     """With Postgres: its key."""
+    twilio_base_url: str | None = None
+    """Where Twilio's API is reached by connectors that do not say: an egress gateway, or a simulator."""
     check_interval: float = Field(default=300, gt=0)
     """Seconds between two checks of a connector at Twilio."""
     health_port: int = Field(default=8081, ge=0, le=65535)

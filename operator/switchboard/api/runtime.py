@@ -69,5 +69,7 @@ class WebhookConfig(Model):
     """Where conversations are kept, defaults applied."""
     public_url: str
     """The operator's public URL, for connectors that name none."""
+    twilio_base_url: str | None = None
+    """Where Twilio's API is reached by connectors that do not say. None: Twilio's own hosts."""
     allowed_hosts: list[str] = []
     """Hosts that a connector's `publicURL` and `api.baseURL` may name besides."""
