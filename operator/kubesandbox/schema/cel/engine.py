@@ -1,0 +1,30 @@
+"""The library that runs CEL, loaded when the first expression needs it."""
+
+from __future__ import annotations
+
+import importlib.machinery
+import importlib.util
+import sys
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+
+@cache
+def library() -> ModuleType:
+    """The compiled part of `common-expression-language`.
+
+    Its package imports its command line too (typer, prompt_toolkit: 0.6 s), so the extension is loaded by itself.
+    """
+    for folder in sys.path:
+        for suffix in importlib.machinery.EXTENSION_SUFFIXES:
+            path = Path(folder) / "cel" / f"cel{suffix}"
+            if path.exists():
+                loader = importlib.machinery.ExtensionFileLoader("cel.cel", str(path))
+                spec = importlib.machinery.ModuleSpec("cel.cel", loader, origin=str(path))
+                module = importlib.util.module_from_spec(spec)
+                loader.exec_module(module)
+                return module
+    raise ModuleNotFoundError(
+        "CEL needs the package common-expression-language: pip install switchboard-operator[sandbox]"
+    )

@@ -1,0 +1,158 @@
+"""`x-kubernetes-validations`: a schema's CEL rules, run on an object and on what it was before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kubesandbox.schema import causes
+from kubesandbox.schema.causes import JSON, Cause
+from kubesandbox.schema.correlation import Correlation, by_keys, item_key
+from kubesandbox.schema.node import Node
+
+#: kube-apiserver cuts off a messageExpression's text past this (apis/cel MaxEvaluatedMessageExpressionSizeBytes).
+_MESSAGE_LIMIT = 5 * 1024
+
+
+@dataclass(slots=True)
+class Rule:
+    """One rule of a schema node."""
+
+    rule: str
+    message: str = ""
+    message_expression: str = ""
+    reason: str = causes.INVALID
+    field_path: str = ""
+    optional_old: bool = False
+
+    @classmethod
+    def read(cls, rule: Mapping[str, Any]) -> Rule:
+        return cls(
+            rule=rule.get("rule") or "",
+            message=rule.get("message") or "",
+            message_expression=rule.get("messageExpression") or "",
+            reason=rule.get("reason") or causes.INVALID,
+            field_path=rule.get("fieldPath") or "",
+            optional_old=bool(rule.get("optionalOldSelf")),
+        )
+
+    @property
+    def text(self) -> str:
+        """How the rule is named in an error: by its message, or by itself."""
+        return (self.message or self.rule).strip()
+
+    def said(self) -> str:
+        return self.message.strip() or f"failed rule: {self.rule.strip()}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Ratchet:
+    """Whether what a rule finds may be passed over: the node, or the nearest comparable one above, is unchanged."""
+
+    here: Correlation | None = None
+    above: Correlation | None = None
+
+    def holds(self) -> bool:
+        return self.here.equal() if self.here is not None else self.above is not None and self.above.equal()
+
+    def key(self, name: str) -> _Ratchet:
+        if self.here is None:
+            return self
+        if self.above is None and name in {"apiVersion", "kind"}:
+            return _Ratchet()
+        return _Ratchet(self.here.key(name), self.here)
+
+    def index(self, position: int) -> _Ratchet:
+        return self if self.here is None else _Ratchet(self.here.index(position), self.here)
+
+
+def broken(node: Node, new: JSON, old: JSON = None, correlation: Correlation | None = None) -> list[Cause]:
+    """A cause for every rule that `new` breaks. Rules on `oldSelf` run where there is an old value."""
+    return list(_walk(node, new, old, "", _Ratchet(correlation), root=True))
+
+
+def _walk(
+    node: Node, new: JSON, old: JSON, path: str, ratchet: _Ratchet, *, root: bool = False, spine: Node | None = None
+) -> Iterator[Cause]:
+    if new is None or not node.rules_below:
+        return
+    spine = spine or node
+    if node.rules:
+        yield from _rules(node, spine, new, old, path, ratchet, root=root)
+    for part in node.all_of:
+        yield from _walk(part, new, old, path, _Ratchet(None, ratchet.above), root=root, spine=spine)
+    if isinstance(new, list) and node.items is not None and spine.items is not None:
+        before = by_keys(old, spine.map_keys) if spine.list_type == "map" and isinstance(old, list) else {}
+        for index, item in enumerate(new):
+            was = before.get(item_key(item, spine.map_keys)) if before else None
+            yield from _walk(node.items, item, was, f"{path}[{index}]", ratchet.index(index), spine=spine.items)
+    elif isinstance(new, dict):
+        olds = old if isinstance(old, dict) else {}
+        for name, part in new.items():
+            if name in node.properties:
+                if name in spine.properties:
+                    where, below = causes.child(path, name), spine.properties[name]
+                    known = node.properties[name]
+                    yield from _walk(known, part, olds.get(name), where, ratchet.key(name), spine=below)
+            elif (values := node.values) is not None:
+                where = causes.key(path, name)
+                yield from _walk(values, part, olds.get(name), where, ratchet.key(name), spine=spine.values)
+
+
+def _rules(
+    node: Node, spine: Node, new: JSON, old: JSON, path: str, ratchet: _Ratchet, *, root: bool
+) -> Iterator[Cause]:
+    from kubesandbox.schema.cel import programs
+    from kubesandbox.schema.cel.errors import EvaluationError
+    from kubesandbox.schema.cel.values import bind
+
+    where, self_value = path or "<nil>", bind(spine, new, root=root or spine.embedded)
+    old_value = None if old is None else bind(spine, old, root=root or spine.embedded)
+    for rule in node.rules:
+        program = programs.of(rule.rule, spine, root=root)
+        on_old = "oldSelf" in program.names
+        if on_old and old is None and not rule.optional_old:
+            continue
+        bindings = {"self": self_value}
+        if on_old or "oldSelf" in rule.message_expression:
+            bindings["oldSelf"] = programs.optional(old_value) if rule.optional_old else old_value
+        try:
+            if program.evaluate(bindings) is True:
+                continue
+        except EvaluationError as wrong:
+            yield causes.invalid(where, spine.type, wrong.of_rule(rule.text))
+            continue
+        if on_old or not ratchet.holds():
+            said = _expressed(rule, spine, bindings, root=root) or rule.said()
+            yield _cause(rule, spine, new, path, said)
+
+
+def _cause(rule: Rule, spine: Node, new: JSON, path: str, said: str) -> Cause:
+    where = f"{path}.{rule.field_path.removeprefix('.')}" if path and rule.field_path else path
+    where = where or rule.field_path.removeprefix(".") or "<nil>"
+    shown = spine.type not in {"object", "array"}
+    match rule.reason:
+        case causes.FORBIDDEN:
+            return causes.forbidden(where, said)
+        case causes.REQUIRED:
+            return causes.required(where, said)
+        case causes.DUPLICATE:
+            return causes.duplicate(where, new) if shown else causes.duplicate_unshown(where)
+        case _:
+            return causes.invalid(where, new, said) if shown else causes.invalid_unshown(where, said)
+
+
+def _expressed(rule: Rule, spine: Node, bindings: Mapping[str, Any], *, root: bool) -> str:
+    """What the messageExpression says; nothing where it fails, is empty, too long or of several lines."""
+    from kubesandbox.schema.cel import programs
+    from kubesandbox.schema.cel.errors import EvaluationError
+
+    if not rule.message_expression:
+        return ""
+    try:
+        text = programs.of(rule.message_expression, spine, root=root).evaluate(bindings)
+    except EvaluationError:
+        return ""
+    text = text.strip() if isinstance(text, str) else ""
+    return "" if "\n" in text or len(text.encode()) > _MESSAGE_LIMIT else text
