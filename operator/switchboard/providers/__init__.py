@@ -1,0 +1,1 @@
+"""Messaging providers: what one can do (`base`) and the one there is (`twilio`)."""
