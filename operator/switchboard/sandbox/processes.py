@@ -1,0 +1,132 @@
+"""Child processes that never outlive their parent."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+class ProcessFailed(Exception):
+    """A process ended, or did not become ready in time. The message holds the end of its log."""
+
+
+def _die_with_parent() -> None:
+    """Runs in the child before exec: the kernel terminates it when its parent is gone (prctl(2))."""
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def free_port() -> int:
+    """A TCP port of the loopback address that nobody listens on now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def tail(path: Path, lines: int = 15) -> str:
+    """The last lines of a log."""
+    if not path.exists():
+        return "(no log)"
+    return "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+
+
+class Process:
+    """One child process, whose output goes to a log file."""
+
+    def __init__(self, name: str, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> None:
+        self.name = name
+        self.log = log
+        self._command = list(command)
+        self._environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})}
+        self._child: asyncio.subprocess.Process | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._first_line: asyncio.Future[str] | None = None
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        if self._child is None:
+            raise ProcessFailed(f"{self.name} was not started")
+        return self._child.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self._child is not None and self._child.returncode is None
+
+    async def start(self) -> None:
+        """Starts it."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self._first_line = asyncio.get_running_loop().create_future()
+        with self.log.open("ab") as errors:
+            self._child = await asyncio.create_subprocess_exec(
+                *self._command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=errors,
+                env=self._environment,
+                start_new_session=True,  # Ctrl-C reaches the parent alone, which then stops each in order
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one prctl call, no lock is taken
+            )
+        self._reading = asyncio.create_task(self._copy_output())
+
+    async def _copy_output(self) -> None:
+        assert self._child is not None  # noqa: S101
+        assert self._child.stdout is not None  # noqa: S101
+        assert self._first_line is not None  # noqa: S101
+        with self.log.open("ab", buffering=0) as log:
+            async for line in self._child.stdout:
+                log.write(line)
+                if not self._first_line.done():
+                    self._first_line.set_result(line.decode(errors="replace").strip())
+        if not self._first_line.done():
+            self._first_line.set_exception(ProcessFailed(f"{self.name} ended at once:\n{tail(self.log)}"))
+
+    async def first_line(self, timeout: float = 30) -> str:  # noqa: ASYNC109
+        """The first line that it prints: how each of our processes says that it is ready.
+
+        Raises:
+            ProcessFailed: it ended, or printed nothing within `timeout` seconds.
+        """
+        assert self._first_line is not None  # noqa: S101
+        try:
+            return await asyncio.wait_for(asyncio.shield(self._first_line), timeout)
+        except TimeoutError:
+            raise ProcessFailed(f"{self.name} was not ready within {timeout:g} s:\n{tail(self.log)}") from None
+
+    async def ended(self) -> int:
+        """Its exit code, once it has one."""
+        assert self._child is not None  # noqa: S101
+        return await self._child.wait()
+
+    def signal(self, number: int) -> None:
+        """Sends a signal to it."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+    async def stop(self, grace: float = 10) -> None:
+        """Terminates it, and kills it after `grace` seconds."""
+        if self._child is None:
+            return
+        if self.running:
+            self.signal(signal.SIGTERM)
+            try:
+                await asyncio.wait_for(self._child.wait(), grace)
+            except TimeoutError:
+                self.signal(signal.SIGKILL)
+                await self._child.wait()
+        if self._reading is not None:
+            await self._reading
+        if self._first_line is not None and self._first_line.done():
+            self._first_line.exception()  # looked at, so that nobody is warned of it
