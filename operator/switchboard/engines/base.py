@@ -56,6 +56,9 @@ class TurnInput:
     history: Sequence[Said] = ()
     """What was said before, oldest first, already within the turn's bounds."""
     trace_id: str | None = None
+    timeout_seconds: float | None = None
+    """Seconds that `answer` may take. The engine then raises `EngineUnavailable` of kind `Timeout`, with the steps it
+    came to; who calls it still bounds it from outside. None: unbounded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +75,23 @@ class EngineError(Exception):
     """An engine gave no answer.
 
     `kind` is one CamelCase word for `Execution.status.error.kind`; the message is for a person and holds no secret.
+    `usage`, `steps` and `model` say how far it came.
     """
 
-    def __init__(self, kind: str, message: str, *, usage: Usage | None = None, steps: Sequence[Step] = ()) -> None:
+    def __init__(
+        self,
+        kind: str,
+        message: str,
+        *,
+        usage: Usage | None = None,
+        steps: Sequence[Step] = (),
+        model: str | None = None,
+    ) -> None:
         super().__init__(message)
         self.kind = kind
         self.usage = usage
         self.steps = steps
+        self.model = model
 
 
 class EngineMisconfigured(EngineError):
@@ -100,8 +113,9 @@ class EngineUnavailable(EngineError):
         retry_after: float | None = None,
         usage: Usage | None = None,
         steps: Sequence[Step] = (),
+        model: str | None = None,
     ) -> None:
-        super().__init__(kind, message, usage=usage, steps=steps)
+        super().__init__(kind, message, usage=usage, steps=steps, model=model)
         self.retry_after = retry_after
 
 
