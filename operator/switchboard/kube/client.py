@@ -1,0 +1,301 @@
+"""A small client of the Kubernetes API: one method a verb, errors as exceptions, every request with a time limit."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import aiohttp
+
+from switchboard.kube import watching
+from switchboard.kube.access import Access, discover
+from switchboard.kube.errors import Unavailable, from_status
+from switchboard.kube.resources import Object, ResourceType
+from switchboard.kube.watching import Changed, Synced
+
+REQUEST_SECONDS = 30.0
+MERGE_PATCH = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
+
+Observer = Callable[[str, ResourceType, str | None], Awaitable[None]]
+"""Called before each request with the verb (as RBAC names it), the type and the subresource."""
+
+__all__ = ["Changed", "KubeApi", "Listing", "Synced", "connect"]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A list's items, each with its `apiVersion` and `kind`, and where a watch may go on."""
+
+    items: list[Object]
+    resource_version: str
+
+
+async def connect(
+    kubeconfig: Path | None = None,
+    *,
+    context: str | None = None,
+    user_agent: str = "switchboard",
+    request_seconds: float = REQUEST_SECONDS,
+    connections: int = 100,
+) -> KubeApi:
+    """A client of the API server that `kubeconfig`, `$KUBECONFIG` or the pod's ServiceAccount names.
+
+    Nothing is asked yet: the server need not be there.
+
+    Raises:
+        switchboard.kube.access.AccessError: there is no way to an API server.
+    """
+    access = await discover(kubeconfig, context)
+    return KubeApi(access, user_agent=user_agent, request_seconds=request_seconds, connections=connections)
+
+
+class KubeApi:
+    """An API server. Every method raises `switchboard.kube.errors.KubeError`."""
+
+    def __init__(
+        self,
+        access: Access,
+        *,
+        user_agent: str = "switchboard",
+        request_seconds: float = REQUEST_SECONDS,
+        connections: int = 100,
+    ) -> None:
+        self.access = access
+        self.observer: Observer | None = None
+        self._seconds = request_seconds
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=connections, ssl=access.tls if access.tls is not None else True),
+            headers={"User-Agent": user_agent, "Accept": "application/json"},
+            timeout=aiohttp.ClientTimeout(total=request_seconds),
+            json_serialize=json.dumps,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Lets go of all connections."""
+        await self._session.close()
+
+    async def get(
+        self, resource: ResourceType, name: str, namespace: str | None = None, *, subresource: str | None = None
+    ) -> Object:
+        """The object. Raises NotFound."""
+        return await self._ask("get", resource, "GET", resource.path(namespace, name, subresource), subresource)
+
+    async def list(
+        self,
+        resource: ResourceType,
+        namespace: str | None = None,
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        limit: int = 500,
+    ) -> Listing:
+        """All objects, read in pages of `limit`. Without a namespace: of all."""
+        params = {"limit": str(limit), **_selectors(label_selector, field_selector)}
+        items: list[Object] = []
+        while True:
+            page = await self._ask("list", resource, "GET", resource.path(namespace), params=params)
+            for item in page.get("items") or ():
+                item.setdefault("apiVersion", resource.api_version)
+                item.setdefault("kind", resource.kind)
+                items.append(item)
+            metadata = page.get("metadata") or {}
+            if not metadata.get("continue"):
+                return Listing(items, str(metadata.get("resourceVersion", "")))
+            params["continue"] = str(metadata["continue"])
+
+    async def create(self, resource: ResourceType, obj: Object, *, subresource: str | None = None) -> Object:
+        """The object as it was made. Raises AlreadyExists, Invalid, Forbidden."""
+        metadata = obj.get("metadata", {})
+        name = str(metadata["name"]) if subresource else None
+        path = resource.path(metadata.get("namespace"), name, subresource)
+        return await self._ask("create", resource, "POST", path, subresource, body=_typed(resource, obj))
+
+    async def replace(self, resource: ResourceType, obj: Object, *, subresource: str | None = None) -> Object:
+        """Puts the whole object; with a resourceVersion in it, only over that very version (Conflict otherwise)."""
+        path = resource.path(obj["metadata"].get("namespace"), obj["metadata"]["name"], subresource)
+        return await self._ask("update", resource, "PUT", path, subresource, body=_typed(resource, obj))
+
+    async def apply(
+        self, resource: ResourceType, obj: Object, *, manager: str, force: bool = True, subresource: str | None = None
+    ) -> Object:
+        """Server-side apply: `manager` owns what stands in `obj`; what it no longer says is removed."""
+        path = resource.path(obj["metadata"].get("namespace"), obj["metadata"]["name"], subresource)
+        params = {"fieldManager": manager, "force": "true" if force else "false"}
+        body = _typed(resource, obj)
+        return await self._ask(
+            "patch", resource, "PATCH", path, subresource, params=params, body=body, content=APPLY_PATCH
+        )
+
+    async def merge_patch(
+        self,
+        resource: ResourceType,
+        name: str,
+        namespace: str | None,
+        patch: Object,
+        *,
+        subresource: str | None = None,
+        manager: str | None = None,
+    ) -> Object:
+        """JSON merge patch (RFC 7386): maps merge, lists and scalars replace, None removes."""
+        params = {"fieldManager": manager} if manager else None
+        path = resource.path(namespace, name, subresource)
+        return await self._ask(
+            "patch", resource, "PATCH", path, subresource, params=params, body=patch, content=MERGE_PATCH
+        )
+
+    async def json_patch(
+        self,
+        resource: ResourceType,
+        name: str,
+        namespace: str | None,
+        operations: Sequence[Object],
+        *,
+        subresource: str | None = None,
+    ) -> Object:
+        """JSON patch (RFC 6902). Raises Invalid when a `test` does not hold."""
+        path = resource.path(namespace, name, subresource)
+        return await self._ask("patch", resource, "PATCH", path, subresource, body=[*operations], content=JSON_PATCH)
+
+    async def delete(
+        self,
+        resource: ResourceType,
+        name: str,
+        namespace: str | None = None,
+        *,
+        uid: str | None = None,
+        resource_version: str | None = None,
+        propagation: Literal["Background", "Foreground", "Orphan"] = "Background",
+    ) -> None:
+        """Deletes the object; with `uid` or `resource_version` only that very one (Conflict otherwise)."""
+        options: Object = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation}
+        wanted = {"uid": uid, "resourceVersion": resource_version}
+        if preconditions := {key: value for key, value in wanted.items() if value is not None}:
+            options["preconditions"] = preconditions
+        await self._ask("delete", resource, "DELETE", resource.path(namespace, name), body=options)
+
+    def watch(
+        self,
+        resource: ResourceType,
+        namespace: str | None = None,
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+    ) -> AsyncIterator[Synced | Changed]:
+        """All objects now and every change from then on: never ends, survives disconnects, lists again after a 410.
+
+        `Synced` replaces all that was known; each `Changed` after it is one object. Close the iterator with `aclose`.
+        """
+        return watching.watch(self, resource, namespace, label_selector, field_selector)
+
+    async def stream(
+        self, resource: ResourceType, namespace: str | None, params: Mapping[str, str], idle_seconds: float
+    ) -> AsyncIterator[Object]:
+        """The events of one watch request, until the server ends it. Raises Gone, Unavailable and the like."""
+        if self.observer is not None:
+            await self.observer("watch", resource, None)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._seconds, sock_read=idle_seconds)
+        url = self.access.server + resource.path(namespace)
+        try:
+            async with self._session.get(
+                url,
+                params={"watch": "true", **params},
+                headers=await self._headers(),
+                timeout=timeout,
+                server_hostname=self.access.tls_server_name,
+                proxy=self.access.proxy,
+            ) as response:
+                if response.status >= 400:
+                    raise from_status(response.status, await response.read(), response.headers.get("Retry-After"))
+                async for line in watching.lines(response.content):
+                    event: Object = json.loads(line)
+                    if event["type"] == "ERROR":
+                        status = event.get("object") or {}
+                        raise from_status(int(status.get("code") or 500), json.dumps(status))
+                    yield event
+        except (aiohttp.ClientError, TimeoutError, ConnectionError, ValueError) as error:
+            raise _no_answer(self.access.server, error) from error
+
+    async def raw(self, path: str) -> Object:
+        """GET of any path, for example `/version` or `/apis/GROUP/VERSION`."""
+        return await self._request("GET", path)
+
+    async def _ask(
+        self,
+        verb: str,
+        resource: ResourceType,
+        method: str,
+        path: str,
+        subresource: str | None = None,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Any = None,
+        content: str = "application/json",
+    ) -> Object:
+        if self.observer is not None:
+            await self.observer(verb, resource, subresource)
+        return await self._request(method, path, params=params, body=body, content=content)
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Any = None,
+        content: str = "application/json",
+    ) -> Object:
+        headers = await self._headers()
+        data = None
+        if body is not None:
+            data = json.dumps(body, separators=(",", ":")).encode()
+            headers["Content-Type"] = content
+        try:
+            async with self._session.request(
+                method,
+                self.access.server + path,
+                params=params,
+                data=data,
+                headers=headers,
+                server_hostname=self.access.tls_server_name,
+                proxy=self.access.proxy,
+            ) as response:
+                raw = await response.read()
+                if response.status >= 400:
+                    raise from_status(response.status, raw, response.headers.get("Retry-After"))
+                answer: Object = json.loads(raw)
+                return answer
+        except (aiohttp.ClientError, TimeoutError, ConnectionError, ValueError) as error:
+            raise _no_answer(self.access.server, error) from error
+
+    async def _headers(self) -> dict[str, str]:
+        value = await self.access.authorization.header()
+        return {"Authorization": value} if value else {}
+
+
+def _typed(resource: ResourceType, obj: Object) -> Object:
+    return {"apiVersion": resource.api_version, "kind": resource.kind, **obj}
+
+
+def _selectors(label_selector: str, field_selector: str) -> dict[str, str]:
+    chosen = {"labelSelector": label_selector, "fieldSelector": field_selector}
+    return {key: value for key, value in chosen.items() if value}
+
+
+def _no_answer(server: str, error: Exception) -> Unavailable:
+    what = "no answer in time" if isinstance(error, (TimeoutError, asyncio.TimeoutError)) else str(error)
+    return Unavailable(f"the API server at {server} did not answer: {what or type(error).__name__}", reason="NoAnswer")
