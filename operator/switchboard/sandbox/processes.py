@@ -44,7 +44,9 @@ def tail(path: Path, lines: int = 15) -> str:
 class Process:
     """One child process, whose output goes to a log file."""
 
-    def __init__(self, name: str, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, name: str, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
         self.name = name
         self.log = log
         self._command = list(command)
@@ -77,7 +79,7 @@ class Process:
                 stderr=errors,
                 env=self._environment,
                 start_new_session=True,  # Ctrl-C reaches the parent alone, which then stops each in order
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one prctl call, no lock is taken
+                preexec_fn=_die_with_parent,
             )
         self._reading = asyncio.create_task(self._copy_output())
 

@@ -1,0 +1,122 @@
+"""What all tests share: `--kubeconfig`, and the product as real processes on a cluster.
+
+Each xdist worker has one cluster (embedded, or the one that is named with a local node that joins it), one Twilio
+simulator and one operator, which watches namespaces of its own. A test takes a namespace and an account for itself.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+SESSION = {"scope": "session", "loop_scope": "session"}
+NAMESPACES = 40
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--kubeconfig",
+        type=Path,
+        default=None,
+        help="run the tests that need a cluster on this one, through a local node that joins it (default: embedded)",
+    )
+
+
+@pytest.fixture(scope="session")
+def kubeconfig(request: pytest.FixtureRequest) -> Path | None:
+    """The cluster that was named, if one was."""
+    path: Path | None = request.config.getoption("--kubeconfig")
+    return path.resolve() if path else None
+
+
+@pytest_asyncio.fixture(**SESSION)
+async def cluster(kubeconfig: Path | None, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Any]:
+    """A cluster with our kinds installed (`switchboard.sandbox.stack.Cluster`)."""
+    from switchboard.sandbox import stack
+
+    async with stack.cluster(tmp_path_factory.mktemp("cluster"), kubeconfig) as running:
+        async with stack.kubectl(running.kubeconfig) as client:
+            await client.install()
+        yield running
+
+
+@pytest_asyncio.fixture(**SESSION)
+async def kubectl(cluster: Any) -> AsyncIterator[Any]:
+    """A client of the cluster (`switchboard.sandbox.stack.Kubectl`)."""
+    from switchboard.sandbox import stack
+
+    async with stack.kubectl(cluster.kubeconfig) as client:
+        yield client
+
+
+@dataclass
+class Twilio:
+    """The simulator: where it is, and what steers it."""
+
+    url: str
+    control: Any
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(secrets.randbelow(9_000_000)))
+
+    def number(self) -> str:
+        """A phone number that no other test has."""
+        return f"+1415{next(self._numbers) % 10_000_000:07d}"
+
+
+@pytest_asyncio.fixture(**SESSION)
+async def twilio(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Twilio]:
+    """The Twilio simulator as a process."""
+    from switchboard.sandbox import stack
+
+    async with stack.simulator(tmp_path_factory.mktemp("twilio")) as (url, control):
+        yield Twilio(url, control)
+
+
+@dataclass
+class Product:
+    """Everything at once: a cluster, the simulator, and an operator that watches `namespaces`."""
+
+    cluster: Any
+    kubectl: Any
+    twilio: Twilio
+    directory: Path
+    operator: Any
+    _free: list[str]
+
+    async def namespace(self) -> str:
+        """A namespace that no other test has."""
+        return self._free.pop()
+
+
+@pytest_asyncio.fixture(**SESSION)
+async def product(
+    cluster: Any, kubectl: Any, twilio: Twilio, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Product]:
+    """The operator as a process, beside cluster and simulator."""
+    import json
+
+    from switchboard.sandbox import stack
+
+    run = f"sb-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}-{secrets.token_hex(3)}"
+    names = [f"{run}-{index:02d}" for index in range(NAMESPACES)]
+    await kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in names)
+    directory = tmp_path_factory.mktemp("product")
+    environment = {
+        "SWITCHBOARD_PUBLIC_URL": cluster.router,
+        "SWITCHBOARD_TWILIO_BASE_URL": twilio.url,
+        "SWITCHBOARD_NAMESPACES": json.dumps(names),
+        "KUBECONFIG": str(cluster.kubeconfig),
+    }
+    async with AsyncExitStack() as exits:
+        process = await exits.enter_async_context(stack.operator(directory, environment))
+        yield Product(cluster, kubectl, twilio, directory, process, list(reversed(names)))
+        for name in names:
+            await kubectl.delete_namespace(name)
