@@ -44,10 +44,11 @@ class Door:
             return Verdict.REFUSE
         if contact in self.allow:
             return Verdict.ADMIT
-        if self.allow and self.policy == "Open":
+        if decision == "Rejected" or (self.policy == "Open" and self.allow):
             return Verdict.REFUSE
-        if decision == "Rejected":
-            return Verdict.REFUSE
+        return self._stranger(decision)
+
+    def _stranger(self, decision: Decision | None) -> Verdict:
         if self.policy == "Open":
             return Verdict.ADMIT
         if self.policy == "Onboarding":

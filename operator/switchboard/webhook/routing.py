@@ -69,13 +69,14 @@ class Line:
             return Unrouted.CHANNEL
         if message.recipient != self.number and not (self.by_service and message.channel is Channel.SMS):
             return Unrouted.NUMBER
+        return self._filtered(message)
+
+    def _filtered(self, message: InboundMessage) -> Unrouted | None:
         if self.from_filter is not None and message.sender != self.from_filter:
             return Unrouted.FROM
         if self.to_filter is not None and message.recipient != self.to_filter:
             return Unrouted.TO
-        if _PHONE_NUMBER.match(message.sender) is None:
-            return Unrouted.SENDER
-        return None
+        return None if _PHONE_NUMBER.match(message.sender) else Unrouted.SENDER
 
     def receiver(self, contact: str) -> str:
         """Who gets the answer to `contact`."""

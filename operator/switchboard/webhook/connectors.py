@@ -1,0 +1,186 @@
+"""The connectors that this revision serves, ready for a request: what the manifests, the Secrets and the route say."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from switchboard.api.agent import ConnectorRoute
+from switchboard.api.connector import TwilioConnector
+from switchboard.api.runtime import WebhookConfig, message_path, status_path
+from switchboard.providers.base import Channel, OutboundMessage
+from switchboard.providers.twilio.api import TwilioConnections
+from switchboard.providers.twilio.client import TwilioClient
+from switchboard.providers.twilio.credentials import Credentials
+from switchboard.providers.twilio.signature import SignatureCheck, SignedURL
+from switchboard.webhook import credentials as secret_files
+from switchboard.webhook.access import Door
+from switchboard.webhook.credentials import CredentialsMissing
+from switchboard.webhook.routing import Line
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Connector:
+    """One connector, with all that receiving and answering ask of it."""
+
+    name: str
+    """Of the TwilioConnector."""
+    label: str
+    """In metrics."""
+    number: str | None
+    messaging_service: str | None
+    credentials: Credentials
+    check: SignatureCheck
+    client: TwilioClient
+    api_url: str
+    """Where Twilio's API is; empty: its own hosts."""
+    line: Line
+    door: Door
+    onboarding_message: str
+    max_pending: int
+    paths: tuple[str, ...]
+    """Request paths of its messages: as the public URL has it, and without the public URL's own path."""
+    url: SignedURL
+    """Where Twilio posts its messages."""
+    base_url: str
+    """The public URL."""
+    namespace: str
+
+    def status_url(self, attempt: str) -> str:
+        """Where Twilio posts what became of `attempt`."""
+        return self.base_url + status_path(self.namespace, self.name, attempt)
+
+    def outbound(self, channel: Channel, contact: str, body: str, attempt: str) -> OutboundMessage:
+        """A text of the connector's to whom its route sends answers to `contact`."""
+        service = self.messaging_service if channel is Channel.SMS else None
+        return OutboundMessage(
+            channel=channel,
+            recipient=self.line.receiver(contact),
+            body=body,
+            sender=self.number or "",
+            service=service or "",
+            status_callback=self.status_url(attempt),
+        )
+
+
+class Unusable(Exception):
+    """A connector cannot be served now; the message says why, for a log."""
+
+
+class Connectors:
+    """The revision's connectors by path and name, made anew when a manifest or a Secret changes."""
+
+    def __init__(self, config: WebhookConfig, secrets: Path, connections: TwilioConnections) -> None:
+        self._config = config
+        self._secrets = secrets
+        self._connections = connections
+        self._routes = {route.name: route for route in config.template.connectors}
+        self._manifests: dict[str, TwilioConnector] = {}
+        self._told: dict[str, str] = {}
+        self._hosts = _hosts([config.public_url, config.twilio_base_url or ""], config.allowed_hosts)
+        self.by_name: dict[str, Connector] = {}
+        self.by_path: dict[str, Connector] = {}
+        self.expected: frozenset[str] = frozenset()
+        """Request paths of connectors that are this revision's and cannot be served now: Twilio shall try again."""
+        self.numbers: frozenset[str] = frozenset()
+        """Numbers of all connectors of the namespace: who writes from one of them is a bot."""
+        self.on_change: Callable[[], None] = lambda: None
+
+    def replace(self, manifests: Iterable[TwilioConnector]) -> None:
+        """All connectors of the namespace."""
+        self._manifests = {manifest.metadata.name: manifest for manifest in manifests}
+        self._build()
+
+    def put(self, manifest: TwilioConnector) -> None:
+        """A new or changed connector."""
+        self._manifests[manifest.metadata.name] = manifest
+        self._build()
+
+    def remove(self, name: str) -> None:
+        """A connector that was deleted."""
+        self._manifests.pop(name, None)
+        self._build()
+
+    def refresh(self) -> bool:
+        """Reads the credentials again; whether any is new."""
+        before = {name: connector.credentials for name, connector in self.by_name.items()}
+        self._build()
+        return before != {name: connector.credentials for name, connector in self.by_name.items()}
+
+    def _build(self) -> None:
+        known, self.by_name, self.by_path, expected = self.by_name, {}, {}, set()
+        for name, route in self._routes.items():
+            try:
+                connector = self._connector(route, known.get(name))
+            except (Unusable, CredentialsMissing) as error:
+                expected.add(message_path(self._config.namespace, name))
+                if self._told.get(name) != str(error):
+                    self._told[name] = str(error)
+                    log.warning("a connector cannot be served", extra={"connector": name, "error": str(error)})
+                continue
+            self._told.pop(name, None)
+            self.by_name[name] = connector
+            self.by_path.update(dict.fromkeys(connector.paths, connector))
+        self.expected = frozenset(expected)
+        self.numbers = frozenset(
+            manifest.spec.from_number for manifest in self._manifests.values() if manifest.spec.from_number
+        )
+        self.on_change()
+
+    def _connector(self, route: ConnectorRoute, known: Connector | None) -> Connector:
+        manifest = self._manifests.get(route.name)
+        if manifest is None:
+            raise Unusable(f"there is no TwilioConnector {route.name!r}")
+        if manifest.status.agent not in {None, self._config.agent}:
+            raise Unusable(f"it is held by the Agent {manifest.status.agent!r}")
+        spec = manifest.spec
+        base_url = (spec.public_url or self._config.public_url).rstrip("/")
+        api = spec.api.base_url if spec.api else self._config.twilio_base_url or ""
+        for field, url in (("publicURL", base_url), ("api.baseURL", api)):
+            if url and _host(url) not in self._hosts:
+                raise Unusable(f"{field}: its host is not on the operator's allow-list (SWITCHBOARD_ALLOWED_HOSTS)")
+        secret = secret_files.read(self._secrets, route.name)
+        path = message_path(self._config.namespace, route.name)
+        if known is not None and known.credentials == secret and known.api_url == api:
+            check, client = known.check, known.client
+        else:
+            check = SignatureCheck(secret.tokens)
+            client = TwilioClient(self._connections, secret, base_url=api)
+        return Connector(
+            name=route.name,
+            label=manifest.connector_name,
+            number=spec.from_number,
+            messaging_service=spec.messaging_service_sid,
+            credentials=secret,
+            check=check,
+            client=client,
+            api_url=api,
+            line=Line.of(
+                route,
+                account=secret.account_sid,
+                number=spec.from_number,
+                channels=spec.channels,
+                by_service=spec.messaging_service_sid is not None,
+            ),
+            door=Door.of(spec.access),
+            onboarding_message=spec.access.onboarding_message,
+            max_pending=spec.access.max_pending,
+            paths=tuple(dict.fromkeys((urlsplit(base_url).path + path, path))),
+            url=SignedURL(base_url + path),
+            base_url=base_url,
+            namespace=self._config.namespace,
+        )
+
+
+def _host(url: str) -> str:
+    return (urlsplit(url).hostname or "").lower()
+
+
+def _hosts(urls: Iterable[str], names: Iterable[str]) -> frozenset[str]:
+    named = {name.lower().partition(":")[0] for name in names}
+    return frozenset(named | {_host(url) for url in urls if url})
