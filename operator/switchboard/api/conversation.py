@@ -29,9 +29,7 @@ MessageState = Literal[
     "DeliveryUnknown",  # outbound: nobody confirmed it; not sent again
     "Cancelled",  # outbound: not sent (opted out, agent removed)
 ]
-Delivery = Literal[
-    "accepted", "scheduled", "queued", "sending", "sent", "delivered", "undelivered", "failed", "read", "canceled"
-]
+Delivery = Literal["Queued", "Sending", "Sent", "Delivered", "Undelivered", "Failed", "Canceled", "Read"]
 ExecutionState = Literal["Running", "Retrying", "Succeeded", "Failed", "Cancelled"]
 
 
