@@ -74,9 +74,26 @@ def _structural(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Js
             result["required"] = list(required)
     elif isinstance(schema.get("additionalProperties"), dict):
         result["additionalProperties"] = _structural(schema["additionalProperties"], definitions)
+    if isinstance(result.get("default"), dict):
+        result["default"] = _beyond_defaults(result["default"], result)
     if "description" in result:
         result["description"] = " ".join(str(result["description"]).split())
     return result
+
+
+def _beyond_defaults(value: Any, field: Mapping[str, Any]) -> Any:
+    """What of a default is not filled in anyhow: the API server gives an empty object its fields' own defaults."""
+    if not isinstance(value, dict):
+        return value
+    fields = field.get("properties", {})
+    reduced = {
+        name: _beyond_defaults(inner, fields.get(name, {})) for name, inner in value.items() if inner is not None
+    }
+    return {
+        name: inner
+        for name, inner in reduced.items()
+        if "default" not in fields.get(name, {}) or inner != fields[name]["default"]
+    }
 
 
 def _column(column: Column) -> Json:

@@ -1,0 +1,81 @@
+"""A tenant: the quickstart in a namespace and with an account and a number of its own."""
+
+from __future__ import annotations
+
+import copy
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest_asyncio
+
+from switchboard.kube.resources import TWILIO_CONNECTORS
+from switchboard.sandbox import stack
+from switchboard.sandbox.stack import Manifest, reason
+
+QUICKSTART = Path(__file__).parents[3] / "examples" / "quickstart"
+OLD_WEBHOOK = "https://old.example.com/sms"
+
+
+@dataclass
+class Tenant:
+    """Somebody who applied the quickstart."""
+
+    product: Any
+    namespace: str
+    account: str
+    token: str
+    number: str
+    person: str
+    objects: list[Manifest]
+
+    def manifest(self, kind: str) -> Manifest:
+        """A copy of the quickstart's object of that kind."""
+        return copy.deepcopy(next(entry for entry in self.objects if entry["kind"] == kind))
+
+    async def connected(self) -> Manifest:
+        """The connector, once it is connected."""
+        return await self.connector("Connected")
+
+    async def connector(self, wanted: str) -> Manifest:
+        """The connector, once its `Ready` has that reason."""
+        connector: Manifest = await self.product.kubectl.until(
+            TWILIO_CONNECTORS, "production-sms", lambda it: reason(it) == wanted, self.namespace
+        )
+        return connector
+
+    async def ask(self, text: str, channel: str = "SMS") -> str:
+        """The answer to a text."""
+        control = self.product.twilio.control
+        before = len(await control.inbox(self.person, wait=False))
+        await control.text(self.person, self.number, text, channel=channel)
+        answers = await control.inbox(self.person, after=before)
+        return str(answers[0].body)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def tenant(product: Any) -> Tenant:
+    """The quickstart's objects for a namespace of one's own, not yet applied; account, number and sender exist."""
+    namespace = await product.namespace()
+    account, token = f"AC{secrets.token_hex(16)}", secrets.token_hex(16)
+    number, person = product.twilio.number(), product.twilio.number()
+    await product.twilio.control.create_account(sid=account, auth_token=token, friendly_name="Acme")
+    await product.twilio.control.add_number(account, number, sms_url=OLD_WEBHOOK)
+    await product.twilio.control.add_sender(account, number)
+    objects = [entry for entry in stack.manifests(QUICKSTART) if entry["kind"] != "Namespace"]
+    for entry in objects:
+        entry["metadata"]["namespace"] = namespace
+        if entry["kind"] == "Secret":
+            entry["stringData"] = {"accountSid": account, "authToken": token}
+        if entry["kind"] == "TwilioConnector":
+            entry["spec"]["fromNumber"] = number
+    return Tenant(product, namespace, account, token, number, person, objects)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def customer(tenant: Tenant) -> Tenant:
+    """A tenant whose quickstart is applied and connected."""
+    await tenant.product.kubectl.apply(tenant.objects)
+    await tenant.connected()
+    return tenant
