@@ -1,0 +1,58 @@
+"""A control plane from its parts, and the same as a running server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kubesandbox import crud
+from kubesandbox.builtin import catalog
+from kubesandbox.cluster import Cluster
+from kubesandbox.namespaces import NamespaceController
+from kubesandbox.server import ApiServer
+from kubesandbox.wire.protocol import Server
+
+NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+
+
+@dataclass
+class Options:
+    """How a sandbox is started."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+
+
+def new_cluster() -> Cluster:
+    """A cluster with its built-in kinds and the objects that every cluster has."""
+    cluster = Cluster()
+    for kind in catalog.kinds():
+        cluster.kinds.add(kind)
+    NamespaceController(cluster)
+    namespace = cluster.kinds.find("", "v1", "namespaces")
+    assert namespace is not None
+    for name in NAMESPACES:
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+        crud.create(namespace, crud.receive(namespace, body, cluster.request()), cluster.request())
+    return cluster
+
+
+class Sandbox:
+    """A running API server; `async with` starts and stops it."""
+
+    def __init__(self, options: Options | None = None) -> None:
+        self.options = options or Options()
+        self.cluster = new_cluster()
+        self._server = Server(ApiServer(self.cluster))
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://{self.options.host}:{self.port}"
+
+    async def __aenter__(self) -> Sandbox:
+        self.port = await self._server.start(self.options.host, self.options.port)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._server.stop()

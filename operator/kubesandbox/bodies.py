@@ -1,0 +1,96 @@
+"""Request bodies: JSON or YAML to plain values, refused in apimachinery's words."""
+
+from __future__ import annotations
+
+import json
+
+import orjson
+
+from kubesandbox import errors
+from kubesandbox.objects import Json
+from kubesandbox.wire.messages import HttpRequest
+
+JSON = "application/json"
+YAML = frozenset({"application/yaml", "text/yaml", "application/x-yaml"})
+ACCEPTED = [JSON, "application/yaml"]
+
+
+def media_type(request: HttpRequest) -> str:
+    """The Content-Type without its parameters."""
+    return request.headers.get("content-type", "").split(";")[0].strip().lower()
+
+
+def read_object(request: HttpRequest, kind: str) -> Json:
+    """The body of a create, update or delete."""
+    media = media_type(request)
+    if media in YAML:
+        return read_yaml(request.body, kind)
+    # kube-apiserver reads a body without a type, or with any wildcard, as JSON.
+    if media and media != JSON:
+        raise errors.unsupported_media_type(ACCEPTED)
+    return read_json(request.body, kind)
+
+
+def read_json(data: bytes, kind: str) -> Json:
+    """A body of JSON; `kind` is what it should have been."""
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        if not data.strip():
+            raise errors.bad_request(_unrecognized(kind, "Object 'Kind' is missing in '" + data.decode(errors="replace") + "'", data)) from None
+        raise errors.bad_request(
+            _unrecognized(kind, f"couldn't get version/kind; json parse error: {_as_go(data, error)}", data)
+        ) from None
+
+
+def read_yaml(data: bytes, kind: str) -> Json:
+    """A body of YAML, of which JSON is a part."""
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        pass
+    import yaml
+
+    try:
+        return yaml.load(data, Loader=_loader())  # noqa: S506 - a subclass of the safe loader
+    except yaml.YAMLError as error:
+        raise errors.bad_request(_unrecognized(kind, f"error converting YAML to JSON: {error}", data)) from None
+
+
+def _loader() -> type:
+    """YAML as sigs.k8s.io/yaml reads it: no times, booleans only as YAML 1.2's and 1.1's words have them."""
+    import yaml
+
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+        yaml_implicit_resolvers = {  # noqa: RUF012
+            sign: [(tag, expression) for tag, expression in found if tag != "tag:yaml.org,2002:timestamp"]
+            for sign, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        }
+
+    return Loader
+
+
+def _unrecognized(kind: str, why: str, data: bytes) -> str:
+    summary = data.hex() if len(data) <= 30 else f"{data[:30].hex()} ..."
+    return f"the object provided is unrecognized (must be of type {kind}): {why} ({summary})"
+
+
+def _as_go(data: bytes, error: orjson.JSONDecodeError) -> str:
+    """The complaint of Go's decoder about the first wrong character."""
+    try:
+        json.loads(data)
+    except (json.JSONDecodeError, UnicodeDecodeError) as found:
+        text = data.decode(errors="replace")
+        at = found.pos if isinstance(found, json.JSONDecodeError) else error.pos
+        message = found.msg if isinstance(found, json.JSONDecodeError) else str(found)
+        if at >= len(text):
+            return "unexpected end of JSON input"
+        sign = "'\\''" if text[at] == "'" else f"'{text[at]}'"
+        where = {
+            "Expecting property name enclosed in double quotes": "looking for beginning of object key string",
+            "Expecting ':' delimiter": "after object key",
+            "Expecting ',' delimiter": "after object key:value pair" if "{" in text[:at] else "after array element",
+            "Extra data": "after top-level value",
+        }.get(message, "looking for beginning of value")
+        return f"invalid character {sign} {where}"
+    return str(error)

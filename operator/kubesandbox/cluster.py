@@ -1,0 +1,42 @@
+"""The pieces of one control plane, put together; each does its own part and finds the others here."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from kubesandbox import metadata
+from kubesandbox.admission import Admission
+from kubesandbox.auth import ADMIN, CONTROLLER, User
+from kubesandbox.kinds import Kind, Kinds
+from kubesandbox.listing import Lister
+from kubesandbox.managers import Managers
+from kubesandbox.objects import Object
+from kubesandbox.store import Store
+from kubesandbox.paths import RequestInfo
+from kubesandbox.strategy import Request
+from kubesandbox.wire.messages import Answer, HttpRequest, Stream
+
+SubresourceHandler = Callable[[Kind, RequestInfo, HttpRequest, Request], Awaitable[Answer | Stream]]
+
+
+class Cluster:
+    """One API server's state: objects, kinds, and what acts on them."""
+
+    def __init__(self) -> None:
+        self.store = Store()
+        self.kinds = Kinds()
+        self.lister = Lister(self.store)
+        self.admission = Admission(self)
+        self.managers = Managers()
+        self.subresources: dict[tuple[str, str, str], SubresourceHandler] = {}
+
+    def request(self, namespace: str = "", user: User = CONTROLLER) -> Request:
+        """A request of the control plane's own."""
+        return Request(self, user, namespace, manager="kube-controller-manager")
+
+    def to_storage(self, kind: Kind, obj: Object) -> Object:
+        """An object received in one version, in the version it is kept in (conversion strategy None)."""
+        return {**obj, "apiVersion": f"{kind.group}/{kind.storage_version}"}
+
+
+__all__ = ["ADMIN", "Cluster", "metadata"]

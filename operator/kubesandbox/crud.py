@@ -1,0 +1,387 @@
+"""The verbs on stored objects: what k8s.io/apiserver's generic registry does between HTTP and etcd."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from kubesandbox import errors, metadata
+from kubesandbox.errors import StatusError
+from kubesandbox.names import generated
+from kubesandbox.objects import Json, Object, clone
+from kubesandbox.schema import causes
+from kubesandbox.store import Version, at_revision
+
+if TYPE_CHECKING:
+    from kubesandbox.kinds import Kind
+    from kubesandbox.strategy import Request
+
+GENERATED_NAME_TRIES = 8
+
+
+@dataclass
+class DeleteOptions:
+    """`metav1.DeleteOptions`, from a body or a query."""
+
+    grace: int | None = None
+    propagation: str | None = None
+    uid: str | None = None
+    revision: str | None = None
+    dry_run: bool = False
+
+
+@dataclass
+class Outcome:
+    """What a write came to: the object as it is now, and whether it was made or is gone."""
+
+    version: Version
+    created: bool = False
+    gone: bool = False
+    warnings: list[str] = field(default_factory=list)
+
+
+def get(kind: Kind, request: Request, name: str) -> Version:
+    """The current version of an object, or 404."""
+    version = request.cluster.store.table(*kind.table_key).get(request.namespace, name)
+    if version is None:
+        raise errors.not_found(kind.group, kind.plural, name)
+    return version
+
+
+def view(kind: Kind, version: Version) -> Object:
+    """An object in the version that `kind` serves; not to be changed."""
+    return kind.convert(version.object) if kind.convert else version.object
+
+
+def receive(kind: Kind, obj: Json, request: Request) -> Object:
+    """Check that a body is an object of this kind, drop what its type does not have, as `fieldValidation` asks."""
+    if not isinstance(obj, dict):
+        raise errors.bad_request(
+            f"the object provided is unrecognized (must be of type {kind.kind}): couldn't get version/kind; "
+            f"json parse error: json: cannot unmarshal {metadata.json_type(obj)} into Go value of type "
+            "struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }"
+        )
+    _check_gvk(kind, obj)
+    meta = obj.get("metadata")
+    if meta is None:
+        meta = obj["metadata"] = {}
+    wrong = metadata.type_error(meta)
+    if wrong:
+        raise errors.bad_request(f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {wrong}')
+    unknown = metadata.normalise(meta) + kind.strategy.decode(obj, request)
+    report_unknown(kind, unknown, request)
+    return obj
+
+
+def report_unknown(kind: Kind, unknown: list[str], request: Request) -> None:
+    """Refuse, warn of, or ignore fields that the kind does not have, as `fieldValidation` asks."""
+    said = [path if " " in path else f'unknown field "{path}"' for path in dict.fromkeys(unknown)]
+    if not said or request.field_validation == "Ignore":
+        return
+    if request.field_validation == "Strict":
+        raise errors.bad_request(
+            f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: '
+            f"strict decoding error: {', '.join(said)}"
+        )
+    request.warnings += said
+
+
+def _check_gvk(kind: Kind, obj: Object) -> None:
+    api_version = obj.get("apiVersion") or kind.api_version
+    found = obj.get("kind") or kind.kind
+    if not isinstance(api_version, str) or not isinstance(found, str):
+        raise errors.bad_request(
+            f"the object provided is unrecognized (must be of type {kind.kind}): couldn't get version/kind; "
+            "json parse error: apiVersion and kind must be strings"
+        )
+    if api_version != kind.api_version:
+        raise errors.bad_request(
+            f"the API version in the data ({api_version}) does not match the expected API version ({kind.api_version})"
+        )
+    if found != kind.kind:
+        raise errors.bad_request(
+            f'{found} in version "{kind.version}" cannot be handled as a {kind.kind}: '
+            f"no kind {found} matches {kind.kind} in {kind.api_version}"
+        )
+    body = {key: value for key, value in obj.items() if key not in {"apiVersion", "kind"}}
+    obj.clear()
+    obj.update({"kind": kind.kind, "apiVersion": kind.api_version, **body})
+
+
+def _check_namespace(kind: Kind, meta: Object, request: Request) -> None:
+    found = meta.get("namespace", "")
+    if kind.namespaced:
+        if found and found != request.namespace:
+            raise errors.bad_request(
+                "the namespace of the provided object does not match the namespace sent on the request"
+            )
+        meta["namespace"] = request.namespace
+
+
+def create(kind: Kind, obj: Object, request: Request) -> Outcome:
+    """Store a new object that `receive` has let in."""
+    strategy, meta = kind.strategy, obj["metadata"]
+    _check_namespace(kind, meta, request)
+    if meta.get("resourceVersion"):
+        raise errors.bad_request("resourceVersion should not be set on objects to be created")
+    meta.pop("uid", None)
+    metadata.fill_new(meta, generation=strategy.counts_generations)
+    strategy.default(obj)
+    request.cluster.admission.mutate_create(kind, obj, request)
+    for key in strategy.resets:
+        obj.pop(key, None)
+    strategy.prepare_create(obj, request)
+    found = metadata.validate(meta, strategy.name_rule, namespaced=kind.namespaced)
+    found += strategy.validate(obj, request)
+    if found:
+        raise errors.invalid(kind.group, kind.kind, meta.get("name", ""), found)
+    request.cluster.admission.validate(kind, "CREATE", obj, None, request)
+    table = request.cluster.store.table(*kind.table_key)
+    tries = 1
+    while table.get(meta.get("namespace", ""), meta["name"]) is not None:
+        if "generateName" not in meta or tries >= GENERATED_NAME_TRIES:
+            raise errors.already_exists(kind.group, kind.plural, meta["name"])
+        meta["name"] = generated(meta["generateName"])
+        tries += 1
+    request.cluster.managers.track(kind, None, obj, request)
+    if request.dry_run:
+        return Outcome(Version(obj, 0), created=True)
+    version = table.put(obj)
+    strategy.created(obj, request)
+    return Outcome(version, created=True)
+
+
+def update(kind: Kind, name: str, obj: Object, request: Request, *, applied: bool = False) -> Outcome:
+    """Put `obj` in the place of what is stored; `applied` where managedFields are settled already."""
+    table = request.cluster.store.table(*kind.table_key)
+    current = table.get(request.namespace, name)
+    meta = obj["metadata"]
+    _check_addressed(kind, name, meta, request)
+    strategy = kind.strategy
+    if current is None:
+        if strategy.creates_on_update and not request.subresource and not meta.get("resourceVersion"):
+            return create(kind, obj, request)
+        raise errors.not_found(kind.group, kind.plural, name)
+    old = view(kind, current)
+    _check_preconditions(kind, name, meta, old, request)
+    metadata.keep_old(meta, old["metadata"])
+    meta["resourceVersion"] = old["metadata"]["resourceVersion"]
+    if "managedFields" not in meta and "managedFields" in old["metadata"] and not applied:
+        meta["managedFields"] = old["metadata"]["managedFields"]
+    obj = _settle(kind, obj, old, request)
+    meta = obj["metadata"]
+    request.cluster.admission.validate(kind, "UPDATE", obj, old, request)
+    if _same(obj, old):
+        return Outcome(current)
+    if not applied:
+        request.cluster.managers.track(kind, old, obj, request)
+    if request.dry_run:
+        return Outcome(Version(obj, current.revision))
+    return _store_update(kind, obj, old, request)
+
+
+def _settle(kind: Kind, obj: Object, old: Object, request: Request) -> Object:
+    """The object that will be stored: spec from one and status from the other, checked."""
+    strategy, meta = kind.strategy, obj["metadata"]
+    if request.subresource == "status":
+        obj = {**old, "metadata": _status_metadata(meta, old["metadata"]), "status": obj.get("status")}
+        if obj["status"] is None:
+            del obj["status"]
+        obj = clone(obj)
+        strategy.default(obj)
+        found = metadata.validate_update(obj["metadata"], old["metadata"])
+        found += strategy.validate_status(obj, old, request)
+    else:
+        strategy.default(obj)
+        if strategy.has_status:
+            for key in strategy.resets:
+                obj.pop(key, None)
+                if key in old:
+                    obj[key] = clone(old[key])
+        strategy.prepare_update(obj, old, request)
+        if strategy.counts_generations and strategy.spec_changed(obj, old):
+            meta["generation"] = old["metadata"].get("generation", 0) + 1
+        found = metadata.validate_update(meta, old["metadata"])
+        found += strategy.validate_update(obj, old, request)
+    if found:
+        raise errors.invalid(kind.group, kind.kind, obj["metadata"]["name"], found)
+    return obj
+
+
+def _status_metadata(meta: Object, old: Object) -> Object:
+    """/status may change metadata only in what it shares with every write."""
+    kept = {**old, "resourceVersion": meta["resourceVersion"]}
+    for key in ("labels", "annotations", "finalizers", "ownerReferences", "managedFields"):
+        kept.pop(key, None)
+        source = meta if key in {"managedFields"} else old
+        if key in source:
+            kept[key] = source[key]
+    return kept
+
+
+def _check_addressed(kind: Kind, name: str, meta: Object, request: Request) -> None:
+    found = meta.get("name", "")
+    if not found:
+        if meta.get("generateName"):
+            raise errors.bad_request("the name of the object is empty; name must be provided")
+        raise errors.bad_request(
+            f"the name of the object ( based on URL) was undeterminable: name must be provided"
+            if False
+            else "name must be provided"
+        )
+    if found != name:
+        raise errors.bad_request(
+            f"the name of the object ({found}) does not match the name on the URL ({name})"
+        )
+    if kind.namespaced:
+        namespace = meta.get("namespace", "")
+        if namespace and namespace != request.namespace:
+            raise errors.bad_request(
+                f"the namespace of the object ({namespace}) does not match the namespace on the request "
+                f"({request.namespace})"
+            )
+        meta["namespace"] = request.namespace
+
+
+def _check_preconditions(kind: Kind, name: str, meta: Object, old: Object, request: Request) -> None:
+    uid, current_uid = meta.get("uid"), old["metadata"]["uid"]
+    if uid and uid != current_uid:
+        raise errors.conflict(
+            kind.group,
+            kind.plural,
+            name,
+            f"Precondition failed: UID in precondition: {uid}, UID in object meta: {current_uid}",
+        )
+    revision = meta.get("resourceVersion")
+    if not revision or revision == "0":
+        if not kind.strategy.unconditional_update:
+            raise errors.invalid(
+                kind.group,
+                kind.kind,
+                name,
+                [causes.invalid("metadata.resourceVersion", 0, "must be specified for an update")],
+            )
+    elif not revision.isdigit():
+        raise errors.invalid(
+            kind.group,
+            kind.kind,
+            name,
+            [causes.invalid("metadata.resourceVersion", revision, f'strconv.ParseUint: parsing "{revision}": invalid syntax')],
+        )
+    elif revision != old["metadata"]["resourceVersion"]:
+        raise errors.conflict(kind.group, kind.plural, name, errors.MODIFIED)
+
+
+def _same(obj: Object, old: Object) -> bool:
+    """Whether a write changes nothing; who manages what is then left as it was, too."""
+    if any(obj.get(key) != old.get(key) for key in obj.keys() | old.keys() if key != "metadata"):
+        return False
+    meta, before = obj["metadata"], old["metadata"]
+    ignored = {"managedFields"} if _same_owners(meta, before) else set()
+    return all(meta.get(key) == before.get(key) for key in (meta.keys() | before.keys()) - ignored)
+
+
+def _same_owners(meta: Object, before: Object) -> bool:
+    def owners(of: Object) -> list[Object]:
+        return [{k: v for k, v in entry.items() if k != "time"} for entry in of.get("managedFields") or ()]
+
+    return owners(meta) == owners(before)
+
+
+def _store_update(kind: Kind, obj: Object, old: Object, request: Request) -> Outcome:
+    table = request.cluster.store.table(*kind.table_key)
+    meta = obj["metadata"]
+    if kind.api_version != f"{kind.group}/{kind.storage_version}".lstrip("/"):
+        obj = request.cluster.to_storage(kind, obj)
+    if meta.get("deletionTimestamp") and not meta.get("finalizers") and not meta.get("deletionGracePeriodSeconds"):
+        if not kind.strategy.begin_delete(obj, 0, request):
+            table.put(obj)
+            return Outcome(remove(kind, obj, request), gone=True)
+    version = table.put(obj)
+    kind.strategy.updated(obj, old, request)
+    return Outcome(version)
+
+
+def remove(kind: Kind, obj: Object, request: Request) -> Version:
+    """Drop an object that nothing holds any more."""
+    meta = obj["metadata"]
+    version = request.cluster.store.table(*kind.table_key).remove(meta.get("namespace", ""), meta["name"])
+    kind.strategy.deleted(obj, request)
+    return version
+
+
+_FINALIZERS = {"Orphan": "orphan", "Foreground": "foregroundDeletion"}
+
+
+def delete(kind: Kind, name: str, options: DeleteOptions, request: Request) -> Outcome:
+    """Delete an object, or mark it as going where finalizers, dependents or a grace period hold it."""
+    current = get(kind, request, name)
+    meta = current.object["metadata"]
+    if options.uid is not None and options.uid != meta["uid"]:
+        why = f"Precondition failed: UID in precondition: {options.uid}, UID in object meta: {meta['uid']}"
+        raise errors.conflict(kind.group, kind.plural, name, why)
+    if options.revision is not None and options.revision != meta["resourceVersion"]:
+        why = (
+            f"Precondition failed: ResourceVersion in precondition: {options.revision}, "
+            f"ResourceVersion in object meta: {meta['resourceVersion']}"
+        )
+        raise errors.conflict(kind.group, kind.plural, name, why)
+    kind.strategy.check_delete(current.object, request)
+    request.cluster.admission.validate(kind, "DELETE", None, current.object, request)
+    obj = clone(current.object)
+    finalizers = _finalizers_for(kind, obj, options)
+    if finalizers:
+        obj["metadata"]["finalizers"] = finalizers
+    else:
+        obj["metadata"].pop("finalizers", None)
+    held = kind.strategy.begin_delete(obj, options.grace, request)
+    if not held and not finalizers:
+        if options.dry_run:
+            return Outcome(current, gone=True)
+        return Outcome(remove(kind, obj, request), gone=True)
+    if finalizers and "deletionTimestamp" not in obj["metadata"]:
+        obj["metadata"]["deletionTimestamp"] = metadata.now()
+        obj["metadata"].setdefault("deletionGracePeriodSeconds", 0)
+        if obj["metadata"].get("generation"):
+            obj["metadata"]["generation"] += 1
+    if obj == current.object or options.dry_run:
+        return Outcome(Version(obj, current.revision))
+    version = request.cluster.store.table(*kind.table_key).put(obj)
+    kind.strategy.updated(obj, current.object, request)
+    return Outcome(version)
+
+
+def _finalizers_for(kind: Kind, obj: Object, options: DeleteOptions) -> list[str]:
+    """The finalizers that a deletion leaves an object with: its own, and the one of the propagation policy."""
+    own: list[str] = list(obj["metadata"].get("finalizers") or ())
+    others = [name for name in own if name not in _FINALIZERS.values()]
+    policy = options.propagation
+    if policy is None:
+        held = [name for name in own if name in _FINALIZERS.values()]
+        wanted = held or ([_FINALIZERS["Orphan"]] if kind.strategy.propagation == "Orphan" else [])
+    else:
+        wanted = [_FINALIZERS[policy]] if policy in _FINALIZERS else []
+    return [*others, *wanted]
+
+
+def gone_body(kind: Kind, version: Version) -> errors.StatusBody:
+    """The Status of an immediate deletion."""
+    meta = version.object["metadata"]
+    return errors.success(meta["name"], kind.group, kind.plural, meta["uid"])
+
+
+__all__ = [
+    "DeleteOptions",
+    "Outcome",
+    "StatusError",
+    "at_revision",
+    "create",
+    "delete",
+    "get",
+    "gone_body",
+    "receive",
+    "remove",
+    "report_unknown",
+    "update",
+    "view",
+]

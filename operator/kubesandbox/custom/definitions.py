@@ -1,0 +1,218 @@
+"""CustomResourceDefinitions: their defaults and validation, and serving what they define once it is established."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kubesandbox import names
+from kubesandbox.custom.strategy import CustomStrategy
+from kubesandbox.discovery import version_order
+from kubesandbox.kinds import STANDARD_VERBS, STATUS, Kind, Subresource
+from kubesandbox.metadata import now
+from kubesandbox.objects import Object, clone
+from kubesandbox.schema import causes
+from kubesandbox.schema.causes import Cause
+from kubesandbox.strategy import Request, Strategy
+from kubesandbox.tables import CREATED_AT, NAME, Columns
+
+if TYPE_CHECKING:
+    from kubesandbox.cluster import Cluster
+
+GROUP = "apiextensions.k8s.io"
+PLURAL = "customresourcedefinitions"
+CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
+
+
+class DefinitionStrategy(Strategy):
+    """CustomResourceDefinition itself."""
+
+    counts_generations = True
+    has_status = True
+    returns_deleted = False
+
+    def default(self, obj: Object) -> None:
+        spec = obj.get("spec")
+        if not isinstance(spec, dict):
+            return
+        found = spec.get("names")
+        if isinstance(found, dict) and found.get("kind"):
+            found.setdefault("singular", found["kind"].lower())
+            found.setdefault("listKind", f"{found['kind']}List")
+        spec.setdefault("conversion", {"strategy": "None"})
+
+    def prepare_create(self, obj: Object, request: Request) -> None:
+        spec = obj.get("spec") or {}
+        stored = [v["name"] for v in spec.get("versions") or () if isinstance(v, dict) and v.get("storage")]
+        obj["status"] = {
+            "conditions": None,
+            "acceptedNames": {"plural": "", "kind": ""},
+            "storedVersions": stored,
+        }
+
+    def prepare_update(self, obj: Object, old: Object, request: Request) -> None:
+        stored = [v["name"] for v in obj["spec"].get("versions") or () if v.get("storage")]
+        for name in stored:
+            known = obj["status"].setdefault("storedVersions", [])
+            if name not in known:
+                known.append(name)
+
+    def validate(self, obj: Object, request: Request) -> list[Cause]:
+        from kubesandbox.custom.validation import validate_definition
+
+        return validate_definition(obj)
+
+    def validate_update(self, obj: Object, old: Object, request: Request) -> list[Cause]:
+        from kubesandbox.custom.validation import validate_definition_update
+
+        return self.validate(obj, request) + validate_definition_update(obj, old)
+
+    def created(self, obj: Object, request: Request) -> None:
+        establish(request.cluster, obj)
+
+    def updated(self, obj: Object, old: Object, request: Request) -> None:
+        if obj["metadata"].get("deletionTimestamp"):
+            request.cluster.definition_going(obj)
+        elif obj.get("spec") != old.get("spec"):
+            establish(request.cluster, obj)
+
+    def begin_delete(self, obj: Object, grace: int | None, request: Request) -> bool:
+        return False
+
+    def columns(self) -> Columns:
+        return (NAME, CREATED_AT)
+
+
+def establish(cluster: Cluster, obj: Object) -> None:
+    """Accept the definition's names where they are free, serve its versions, and say so in its status."""
+    taken = _taken(cluster, obj)
+    accepted = clone(obj["spec"]["names"])
+    conditions = [
+        _condition("NamesAccepted", not taken, "NoConflicts", "no conflicts found", *taken),
+        _condition(
+            "Established",
+            not taken,
+            "InitialNamesAccepted",
+            "the initial names have been accepted",
+            *(("NotAccepted", "not all names are accepted") if taken else ()),
+        ),
+    ]
+    status = {
+        "conditions": _keep_times(conditions, (obj.get("status") or {}).get("conditions") or []),
+        "acceptedNames": accepted if not taken else {"plural": "", "kind": ""},
+        "storedVersions": obj["status"]["storedVersions"],
+    }
+    table = cluster.store.table(GROUP, PLURAL)
+    if status != obj.get("status"):
+        table.put({**obj, "metadata": {**obj["metadata"]}, "status": status})
+    if not taken:
+        serve(cluster, obj)
+
+
+def _condition(kind: str, good: bool, reason: str, message: str, *bad: str) -> Object:
+    if not good:
+        reason, message = bad
+    return {
+        "type": kind,
+        "status": "True" if good else "False",
+        "lastTransitionTime": now(),
+        "reason": reason,
+        "message": message,
+    }
+
+
+def _keep_times(conditions: list[Object], before: list[Object]) -> list[Object]:
+    known = {c["type"]: c for c in before}
+    for condition in conditions:
+        old = known.get(condition["type"])
+        if old and old["status"] == condition["status"]:
+            condition["lastTransitionTime"] = old["lastTransitionTime"]
+    return conditions
+
+
+def _taken(cluster: Cluster, obj: Object) -> tuple[str, str] | tuple[()]:
+    """The reason and message of a name that another kind of the group already has."""
+    spec = obj["spec"]
+    group, wanted = spec["group"], spec["names"]
+    others = [k for k in cluster.kinds if k.group == group and k.plural != wanted["plural"]]
+    in_use = {name for k in others for name in (k.plural, k.singular, *k.short_names)}
+    kinds = {name for k in others for name in (k.kind, k.list_kind)}
+    for field in ("plural", "singular"):
+        if wanted.get(field) in in_use:
+            return (f"{field.title()}Conflict", f'"{wanted[field]}" is already in use')
+    for name in wanted.get("shortNames") or ():
+        if name in in_use:
+            return ("ShortNamesConflict", f'"{name}" is already in use')
+    for field, reason in (("kind", "KindConflict"), ("listKind", "ListKindConflict")):
+        if wanted.get(field) in kinds:
+            return (reason, f'"{wanted[field]}" is already in use')
+    return ()
+
+
+SCALE = Subresource("scale", ("get", "patch", "update"), "Scale", "autoscaling", "v1")
+
+
+def serve(cluster: Cluster, obj: Object) -> None:
+    """Put the definition's served versions into the kinds."""
+    spec = obj["spec"]
+    found = spec["names"]
+    storage = next(version["name"] for version in spec["versions"] if version["storage"])
+    cluster.kinds.remove(spec["group"], found["plural"])
+    for version in sorted(spec["versions"], key=lambda version: version_order(version["name"])):
+        if not version.get("served"):
+            continue
+        strategy = CustomStrategy(version)
+        subresources = version.get("subresources") or {}
+        api_version = f"{spec['group']}/{version['name']}"
+        cluster.kinds.add(
+            Kind(
+                spec["group"],
+                version["name"],
+                found["kind"],
+                found["plural"],
+                found.get("singular") or found["kind"].lower(),
+                spec["scope"] == "Namespaced",
+                strategy,
+                tuple(found.get("shortNames") or ()),
+                tuple(found.get("categories") or ()),
+                STANDARD_VERBS,
+                {
+                    **({"status": STATUS} if "status" in subresources else {}),
+                    **({"scale": SCALE} if "scale" in subresources else {}),
+                },
+                found.get("listKind") or f"{found['kind']}List",
+                storage,
+                _converter(api_version, strategy) if version["name"] != storage else None,
+            )
+        )
+
+
+def _converter(api_version: str, strategy: CustomStrategy):  # type: ignore[no-untyped-def]
+    """Conversion `None`: another apiVersion, with the fields and defaults of that version's schema."""
+
+    def convert(obj: Object) -> Object:
+        copy = clone(obj)
+        copy["apiVersion"] = api_version
+        strategy.schema.prune(copy)
+        strategy.schema.default(copy)
+        return copy  # type: ignore[no-any-return]
+
+    return convert
+
+
+def definition_kind() -> Kind:
+    """The kind of definitions."""
+    return Kind(
+        GROUP,
+        "v1",
+        "CustomResourceDefinition",
+        PLURAL,
+        "customresourcedefinition",
+        False,
+        DefinitionStrategy(),
+        ("crd", "crds"),
+        ("api-extensions",),
+        subresources={"status": STATUS},
+    )
+
+
+__all__ = ["DefinitionStrategy", "definition_kind", "establish", "names", "serve"]

@@ -1,0 +1,93 @@
+"""What makes a CustomResourceDefinition invalid (apiextensions-apiserver's validation)."""
+
+from __future__ import annotations
+
+from kubesandbox import names
+from kubesandbox.objects import Object, dig
+from kubesandbox.schema import causes
+from kubesandbox.schema.causes import Cause
+
+
+def validate_definition(obj: Object) -> list[Cause]:
+    """What is wrong with a definition."""
+    spec = obj.get("spec")
+    if not isinstance(spec, dict):
+        spec = {}
+    group, found = spec.get("group") or "", spec.get("names") or {}
+    plural = found.get("plural") or ""
+    problems: list[Cause] = []
+    name = obj["metadata"].get("name", "")
+    if name != f"{plural}.{group}":
+        problems.append(
+            causes.invalid("metadata.name", name, f'must be spec.names.plural+"."+spec.group')
+        )
+    if not group:
+        problems.append(causes.required("spec.group"))
+    else:
+        problems += [causes.invalid("spec.group", group, text) for text in names.subdomain(group)]
+        if "." not in group:
+            problems.append(causes.invalid("spec.group", group, "should be a domain with at least one dot"))
+    scope = spec.get("scope") or ""
+    if not scope:
+        problems.append(causes.required("spec.scope"))
+    elif scope not in {"Cluster", "Namespaced"}:
+        problems.append(causes.not_supported("spec.scope", scope, ["Cluster", "Namespaced"]))
+    problems += _names(found)
+    problems += _versions(spec.get("versions") or [])
+    return problems
+
+
+def _names(found: Object) -> list[Cause]:
+    problems: list[Cause] = []
+    for key in ("plural", "singular", "kind", "listKind"):
+        value = found.get(key) or ""
+        path = f"spec.names.{key}"
+        if not value and key in {"plural", "kind"}:
+            problems.append(causes.required(path))
+        elif value:
+            problems += [causes.invalid(path, value, text) for text in names.dns1035(value.lower())]
+    for key in ("shortNames", "categories"):
+        for index, value in enumerate(found.get(key) or ()):
+            problems += [causes.invalid(f"spec.names.{key}[{index}]", value, text) for text in names.dns1035(value)]
+    if found.get("kind") and found.get("kind") == found.get("listKind"):
+        problems.append(causes.invalid("spec.names.listKind", found["listKind"], "kind and listKind may not be the same"))
+    return problems
+
+
+def _versions(versions: list[Object]) -> list[Cause]:
+    problems: list[Cause] = []
+    stored = [version for version in versions if version.get("storage")]
+    if len(stored) != 1:
+        text = "must have exactly one version marked as storage version"
+        problems.append(causes.invalid_unshown("spec.versions", text))
+    seen: set[str] = set()
+    for index, version in enumerate(versions):
+        path = f"spec.versions[{index}]"
+        name = version.get("name") or ""
+        problems += [causes.invalid(f"{path}.name", name, text) for text in names.dns1035(name)]
+        if name in seen:
+            problems.append(causes.invalid("spec.versions", name, "must contain unique version names"))
+        seen.add(name)
+        schema = dig(version, "schema", "openAPIV3Schema")
+        if not isinstance(schema, dict):
+            problems.append(causes.required(f"{path}.schema.openAPIV3Schema", "schemas are required"))
+            continue
+    return problems
+
+
+def validate_definition_update(obj: Object, old: Object) -> list[Cause]:
+    """What is wrong with a change to an established definition."""
+    problems: list[Cause] = []
+    established = any(
+        c.get("type") == "Established" and c.get("status") == "True" for c in dig(old, "status", "conditions") or ()
+    )
+    text = "field is immutable"
+    if obj["spec"].get("group") != old["spec"].get("group"):
+        problems.append(causes.invalid("spec.group", obj["spec"].get("group"), text))
+    if established:
+        if obj["spec"].get("scope") != old["spec"].get("scope"):
+            problems.append(causes.invalid("spec.scope", obj["spec"].get("scope"), text))
+        for key in ("kind",):
+            if dig(obj, "spec", "names", key) != dig(old, "spec", "names", key):
+                problems.append(causes.invalid(f"spec.names.{key}", dig(obj, "spec", "names", key), text))
+    return problems

@@ -1,0 +1,289 @@
+"""Requests for resources: from a path and a verb to a stored change and an answer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from random import Random
+from typing import TYPE_CHECKING
+
+import orjson
+
+from kubesandbox import bodies, crud, errors, rendering, tables, watch
+from kubesandbox.auth import User
+from kubesandbox.crud import DeleteOptions, Outcome
+from kubesandbox.kinds import Kind, Subresource
+from kubesandbox.listing import matcher
+from kubesandbox.negotiation import Accepted
+from kubesandbox.objects import Json, Object, clone
+from kubesandbox.options import ListOptions, list_options, truth, write_options
+from kubesandbox.patching import APPLY, patch_type, patched
+from kubesandbox.paths import RequestInfo
+from kubesandbox.schema import causes
+from kubesandbox.store import Version
+from kubesandbox.strategy import Request
+from kubesandbox.wire.messages import Answer, HttpRequest, Stream, json_answer
+
+if TYPE_CHECKING:
+    from kubesandbox.cluster import Cluster
+
+MIN_WATCH_SECONDS = 1800  # kube-apiserver's --min-request-timeout; a watch lasts up to twice that
+
+
+class Resources:
+    """The verbs on the resources that the cluster serves."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._random = Random()
+
+    async def handle(self, kind: Kind, info: RequestInfo, request: HttpRequest, user: User) -> Answer | Stream:
+        """Answer one request for this kind."""
+        context = Request(self._cluster, user, info.namespace if kind.namespaced else "", subresource=info.subresource)
+        if info.subresource:
+            subresource = kind.subresources.get(info.subresource)
+            if subresource is None:
+                raise errors.no_such_resource()
+            if info.verb not in subresource.verbs:
+                raise errors.method_not_allowed(kind.group, kind.plural, info.verb)
+            if info.subresource != "status":
+                return await self._special(kind, subresource, info, request, context)
+        elif info.verb not in kind.verbs:
+            raise errors.method_not_allowed(kind.group, kind.plural, info.verb)
+        return await self._verb(kind, info, request, context)
+
+    async def _special(
+        self, kind: Kind, subresource: Subresource, info: RequestInfo, request: HttpRequest, context: Request
+    ) -> Answer | Stream:
+        handler = self._cluster.subresources.get((kind.group, kind.plural, subresource.name)) or (
+            self._cluster.subresources.get(("*", "*", subresource.name))
+        )
+        if handler is None:
+            raise errors.not_implemented(f"{kind.qualified}/{subresource.name}")
+        return await handler(kind, info, request, context)
+
+    async def _verb(self, kind: Kind, info: RequestInfo, request: HttpRequest, context: Request) -> Answer | Stream:
+        match info.verb:
+            case "get":
+                how = rendering.negotiate(request)
+                return rendering.one(kind, crud.get(kind, context, info.name), how, request)
+            case "list":
+                return self.list(kind, info, request)
+            case "watch":
+                return self.watch(kind, info, request)
+            case "create":
+                if kind.namespaced and not info.namespace:
+                    raise errors.method_not_allowed(kind.group, kind.plural, "create")
+                return await self.create(kind, request, context)
+            case "update":
+                return self.update(kind, info, request, context)
+            case "patch":
+                return self.patch(kind, info, request, context)
+            case "delete":
+                return self.delete(kind, info, request, context)
+            case _:
+                return self.delete_collection(kind, info, request, context)
+
+    def list(self, kind: Kind, info: RequestInfo, request: HttpRequest) -> Answer:
+        """GET of a collection."""
+        how = rendering.negotiate(request)
+        options = list_options(request)
+        page = self._cluster.lister.page(kind, info.namespace if kind.namespaced else "", options)
+        return rendering.many(kind, page, how, request)
+
+    async def create(self, kind: Kind, request: HttpRequest, context: Request) -> Answer:
+        """POST to a collection."""
+        how = rendering.negotiate(request)
+        self._write_context(request, context, "CreateOptions")
+        obj = crud.receive(kind, bodies.read_object(request, kind.kind), context)
+        outcome = crud.create(kind, obj, context)
+        return rendering.one(kind, outcome.version, how, request, 201, context.warnings)
+
+    def _write_context(self, request: HttpRequest, context: Request, kind: str, *, apply: bool = False) -> bool:
+        """Read the options of a write into the context; gives `force`."""
+        options = write_options(request, kind, apply=apply)
+        context.dry_run, context.manager = options.dry_run, options.manager
+        context.field_validation = options.field_validation
+        return bool(options.force)
+
+    def update(self, kind: Kind, info: RequestInfo, request: HttpRequest, context: Request) -> Answer:
+        """PUT of an object or of its status."""
+        how = rendering.negotiate(request)
+        self._write_context(request, context, "UpdateOptions")
+        obj = crud.receive(kind, bodies.read_object(request, kind.kind), context)
+        outcome = crud.update(kind, info.name, obj, context)
+        return rendering.one(kind, outcome.version, how, request, 201 if outcome.created else 200, context.warnings)
+
+    def patch(self, kind: Kind, info: RequestInfo, request: HttpRequest, context: Request) -> Answer:
+        """PATCH of an object or of its status, by any patch type."""
+        how = rendering.negotiate(request)
+        media = patch_type(request, kind)
+        force = self._write_context(request, context, "PatchOptions", apply=media == APPLY)
+        outcome = self.patch_object(kind, info.name, media, request, context, force=force)
+        return rendering.one(kind, outcome.version, how, request, 201 if outcome.created else 200, context.warnings)
+
+    def patch_object(
+        self, kind: Kind, name: str, media: str, request: HttpRequest, context: Request, *, force: bool
+    ) -> Outcome:
+        """Apply the request's patch to one object and store what comes of it."""
+        if media == APPLY:
+            return self._apply(kind, name, request, context, force=force)
+        current = crud.get(kind, context, name)
+        old = crud.view(kind, current)
+        obj = patched(media, old, request, kind, None)
+        return crud.update(kind, name, crud.receive(kind, obj, context), context)
+
+    def _apply(self, kind: Kind, name: str, request: HttpRequest, context: Request, *, force: bool) -> Outcome:
+        config = bodies.read_yaml(request.body, kind.kind)
+        raise errors.not_implemented(f"server-side apply yet: {config is None} {force} {name} {context.manager}")
+
+    def delete(self, kind: Kind, info: RequestInfo, request: HttpRequest, context: Request) -> Answer:
+        """DELETE of one object."""
+        how = rendering.negotiate(request)
+        options = delete_options(request)
+        context.dry_run = options.dry_run
+        outcome = crud.delete(kind, info.name, options, context)
+        if outcome.gone and not kind.strategy.returns_deleted:
+            return rendering.answer(orjson.dumps(crud.gone_body(kind, outcome.version)), how)
+        orphan = truth(request.param("orphanDependents")) if request.param("orphanDependents") else None
+        status = 202 if not outcome.gone and orphan is False else 200
+        return rendering.one(kind, outcome.version, how, request, status)
+
+    def delete_collection(self, kind: Kind, info: RequestInfo, request: HttpRequest, context: Request) -> Answer:
+        """DELETE of all that a selector matches."""
+        how = rendering.negotiate(request)
+        options = delete_options(request)
+        context.dry_run = options.dry_run
+        page = self._cluster.lister.page(kind, context.namespace, list_options(request))
+        deleted: list[Version] = []
+        for version in page.versions:
+            meta = version.object["metadata"]
+            context.namespace = meta.get("namespace", "")
+            try:
+                deleted.append(crud.delete(kind, meta["name"], options, context).version)
+            except errors.StatusError as error:
+                if error.code != 404:
+                    raise
+        page.versions = deleted
+        page.revision = self._cluster.store.revision
+        return rendering.many(kind, page, how, request)
+
+    def watch(self, kind: Kind, info: RequestInfo, request: HttpRequest) -> Stream:
+        """A stream of events."""
+        how = rendering.negotiate(request)
+        options = list_options(request)
+        if info.name:  # the old /watch/…/name path
+            options = _named(options, info.name)
+        matches = matcher(kind, options)
+        table = self._cluster.store.table(*kind.table_key)
+        if options.revision and int(options.revision) > self._cluster.store.revision:
+            raise errors.too_large_resource_version(int(options.revision), self._cluster.store.revision)
+        timeout = options.timeout or MIN_WATCH_SECONDS * (1 + self._random.random())
+        asked = watch.Asked(options.revision, options.initial_events, options.bookmarks, timeout)
+        watcher = watch.Watcher(table, info.namespace if kind.namespaced else "", matches)
+        encode, bookmark = _encoders(kind, how, request.param("includeObject") or "")
+        chunks: AsyncIterator[bytes] = watch.stream(watcher, asked, encode, bookmark)
+        return Stream(chunks, content_type="application/json;stream=watch" if how.stream else "application/json")
+
+
+def _named(options: ListOptions, name: str) -> ListOptions:
+    fields = f"metadata.name={name}"
+    text = f"{options.field_selector},{fields}" if options.field_selector else fields
+    return ListOptions(**{**options.__dict__, "field_selector": text})
+
+
+def _encoders(kind: Kind, how: Accepted, include: str) -> tuple[watch.Encoder, watch.Callable[[int, bool], bytes]]:
+    """How this watch writes its events and bookmarks."""
+    if how.shape == "Table":
+        columns, headers = kind.strategy.columns(), [True]
+
+        def as_table(obj: Object, *, empty: bool = False) -> bytes:
+            shown = headers[0]
+            headers[0] = False
+            meta = {"resourceVersion": obj["metadata"]["resourceVersion"]}
+            return orjson.dumps(tables.table([] if empty else [obj], columns, include, meta, headers=shown))
+
+        def encode(event: str, version: Version) -> bytes:
+            return watch.line(event, as_table(crud.view(kind, version)))
+
+        def bookmark(revision: int, initial: bool) -> bytes:
+            obj = watch.bookmark_object(kind.kind, kind.api_version, revision, initial=initial)
+            body = tables.table([], columns, include, {"resourceVersion": str(revision)}, headers=headers[0])
+            body["rows"] = [{"cells": [None for _ in columns], "object": tables.partial(obj)}]
+            headers[0] = False
+            return watch.line("BOOKMARK", orjson.dumps(body))
+
+        return encode, bookmark
+
+    if how.shape:
+        name, version_name = "PartialObjectMetadata", "meta.k8s.io/v1"
+
+        def encode_object(version: Version) -> bytes:
+            return orjson.dumps(tables.partial(crud.view(kind, version)))
+    else:
+        name, version_name = kind.kind, kind.api_version
+
+        def encode_object(version: Version) -> bytes:
+            return rendering.encode(kind, version)
+
+    def encode_event(event: str, version: Version) -> bytes:
+        return watch.line(event, encode_object(version))
+
+    def encode_bookmark(revision: int, initial: bool) -> bytes:
+        body = watch.bookmark_object(name, version_name, revision, initial=initial)
+        return watch.line("BOOKMARK", orjson.dumps(body))
+
+    return encode_event, encode_bookmark
+
+
+def delete_options(request: HttpRequest) -> DeleteOptions:
+    """`DeleteOptions` from the body, or from the query where there is none."""
+    body: Json = bodies.read_object(request, "DeleteOptions") if request.body.strip() else {}
+    if not isinstance(body, dict):
+        raise errors.bad_request("the body of a DELETE must be DeleteOptions")
+    if body and body.get("kind", "DeleteOptions") != "DeleteOptions":
+        raise errors.bad_request("decoded object cannot be converted to DeleteOptions")
+    query: Object = {}
+    if not body:
+        grace = request.param("gracePeriodSeconds")
+        if grace:
+            query["gracePeriodSeconds"] = int(grace) if grace.lstrip("-").isdigit() else None
+        if request.param("propagationPolicy"):
+            query["propagationPolicy"] = request.param("propagationPolicy")
+        if request.param("orphanDependents"):
+            query["orphanDependents"] = truth(request.param("orphanDependents"))
+        if request.query.get("dryRun"):
+            query["dryRun"] = request.query["dryRun"]
+    asked = body or query
+    _check_delete_options(asked)
+    orphan, policy = asked.get("orphanDependents"), asked.get("propagationPolicy")
+    if orphan is not None:
+        policy = "Orphan" if orphan else "Background"
+    preconditions = clone(asked.get("preconditions")) or {}
+    return DeleteOptions(
+        grace=asked.get("gracePeriodSeconds"),
+        propagation=policy,
+        uid=preconditions.get("uid"),
+        revision=preconditions.get("resourceVersion"),
+        dry_run="All" in (asked.get("dryRun") or ()),
+    )
+
+
+_POLICIES = ["Foreground", "Background", "Orphan"]
+
+
+def _check_delete_options(asked: Object) -> None:
+    found: list[causes.Cause] = []
+    policy = asked.get("propagationPolicy")
+    if asked.get("orphanDependents") is not None and policy is not None:
+        text = "orphanDependents and deletionPropagation cannot be both set"
+        found.append(causes.invalid("propagationPolicy", policy, text))
+    if policy is not None and policy not in _POLICIES:
+        found.append(causes.not_supported("propagationPolicy", policy, [*_POLICIES, "nil"]))
+    found += [
+        causes.not_supported("dryRun", value, ["All"]) for value in asked.get("dryRun") or () if value != "All"
+    ]
+    if found:
+        raise errors.invalid("", "DeleteOptions", "", found)
+
+
+__all__ = ["Resources", "delete_options", "json_answer"]

@@ -1,0 +1,150 @@
+"""Lists: selection, pages of one consistent state, and reads of an earlier one."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import orjson
+
+from kubesandbox import errors
+from kubesandbox.kinds import Kind
+from kubesandbox.objects import Object, dig
+from kubesandbox.options import ListOptions
+from kubesandbox.selectors import SelectorError, parse_fields, parse_labels
+from kubesandbox.store import Store, Version
+
+SNAPSHOTS = 64  # states that a continue token may still refer to
+SNAPSHOT_SECONDS = 300.0
+
+
+@dataclass
+class Page:
+    """One answer to a list."""
+
+    versions: list[Version]
+    revision: int
+    token: str = ""
+    remaining: int | None = None
+
+
+@dataclass
+class _Snapshot:
+    versions: list[Version]
+    revision: int
+    at: float
+
+
+def matcher(kind: Kind, options: ListOptions) -> Callable[[Object], bool] | None:
+    """The predicate of a request's selectors, or None where everything matches."""
+    try:
+        labels = parse_labels(options.label_selector)
+    except SelectorError as error:
+        raise errors.bad_request(str(error)) from None
+    known = {"metadata.name", *(["metadata.namespace"] if kind.namespaced else []), *kind.strategy.selectable}
+    if not kind.namespaced:
+        known.add("metadata.namespace")
+    unsupported = _unsupported(kind)
+    try:
+        fields = parse_fields(options.field_selector, known.__contains__, unsupported)
+    except SelectorError as error:
+        raise errors.bad_request(str(error)) from None
+    if not labels and not fields:
+        return None
+
+    def matches(obj: Object) -> bool:
+        meta = obj["metadata"]
+        if labels and not labels.matches(meta.get("labels") or {}):
+            return False
+        if not fields:
+            return True
+        values = {"metadata.name": meta["name"], "metadata.namespace": meta.get("namespace", "")}
+        return fields.matches({**dict.fromkeys(kind.strategy.selectable, ""), **kind.strategy.fields(obj), **values})
+
+    return matches
+
+
+def _unsupported(kind: Kind) -> Callable[[str], str]:
+    def say(key: str) -> str:
+        text = getattr(kind.strategy, "unsupported_field", None)
+        return text(key) if text else f'"{key}" is not a known field selector: only "metadata.name", "metadata.namespace"'
+
+    return say
+
+
+class Lister:
+    """Answers lists of every kind, and remembers the states that pages were cut from."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._snapshots: OrderedDict[str, _Snapshot] = OrderedDict()
+
+    def page(self, kind: Kind, namespace: str, options: ListOptions) -> Page:
+        """The objects asked for, as of one revision."""
+        matches = matcher(kind, options)
+        if options.token:
+            return self._continue(options)
+        versions, revision = self._state(kind, namespace, options)
+        if matches:
+            versions = [version for version in versions if matches(version.object)]
+        return self._cut(_Snapshot(versions, revision, time.monotonic()), 0, options.limit, counted=matches is None)
+
+    def _state(self, kind: Kind, namespace: str, options: ListOptions) -> tuple[list[Version], int]:
+        table = self._store.table(*kind.table_key)
+        asked, current = int(options.revision or 0), self._store.revision
+        if asked > current:
+            raise errors.too_large_resource_version(asked, current)
+        exact = options.match == "Exact" or (options.limit and asked and not options.match)
+        if exact and asked < current:
+            versions = table.at(asked, namespace)
+            if versions is None:
+                raise errors.expired(f"The provided resource version is too old: {asked}")
+            return versions, asked
+        return list(table.scan(namespace)), current
+
+    def _cut(self, snapshot: _Snapshot, start: int, limit: int, *, counted: bool) -> Page:
+        versions = snapshot.versions
+        if not limit or start + limit >= len(versions):
+            return Page(versions[start:], snapshot.revision)
+        self._forget()
+        name = secrets.token_hex(8)
+        self._snapshots[name] = snapshot
+        token = {"v": "meta.k8s.io/v1", "rv": snapshot.revision, "start": f"{name}/{start + limit}/{int(counted)}"}
+        encoded = base64.urlsafe_b64encode(orjson.dumps(token)).decode().rstrip("=")
+        remaining = len(versions) - start - limit if counted else None
+        return Page(versions[start : start + limit], snapshot.revision, encoded, remaining)
+
+    def _continue(self, options: ListOptions) -> Page:
+        if options.revision and options.revision != "0":
+            raise errors.bad_request("specifying resource version is not allowed when using continue")
+        try:
+            token = orjson.loads(base64.urlsafe_b64decode(options.token + "=" * (-len(options.token) % 4)))
+            name, start, counted = str(dig(token, "start")).split("/")
+            at = int(start)
+        except (ValueError, binascii.Error):
+            raise errors.bad_request("continue key is not valid: encoded continue token is not valid") from None
+        self._forget()
+        snapshot = self._snapshots.get(name)
+        if snapshot is None:
+            raise errors.expired(
+                "The provided continue parameter is too old to display a consistent list result. You can start a new "
+                "list without the continue parameter."
+            )
+        return self._cut(snapshot, at, options.limit, counted=counted == "1")
+
+    def _forget(self) -> None:
+        oldest = time.monotonic() - SNAPSHOT_SECONDS
+        while self._snapshots:
+            name, snapshot = next(iter(self._snapshots.items()))
+            if snapshot.at >= oldest and len(self._snapshots) < SNAPSHOTS:
+                return
+            del self._snapshots[name]
+
+    def expire(self) -> None:
+        """Make every outstanding continue token too old."""
+        self._snapshots.clear()

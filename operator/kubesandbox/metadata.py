@@ -1,0 +1,225 @@
+"""`metadata`: what the server fills in, what it keeps from before, and what it refuses."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from kubesandbox import names
+from kubesandbox.objects import Json, Object
+from kubesandbox.schema import causes
+from kubesandbox.schema.causes import Cause
+
+FIELDS = frozenset(
+    {
+        "name",
+        "generateName",
+        "namespace",
+        "labels",
+        "annotations",
+        "finalizers",
+        "ownerReferences",
+        "managedFields",
+        "uid",
+        "resourceVersion",
+        "generation",
+        "creationTimestamp",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+    }
+)
+_DROPPED = frozenset({"selfLink"})
+_OWNER_FIELDS = frozenset({"apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion"})
+ANNOTATIONS_SIZE = 256 * 1024
+
+
+def now() -> str:
+    """The time as metadata has it: UTC, whole seconds."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def normalise(metadata: Object, path: str = "metadata") -> list[str]:
+    """Drop from `metadata` what ObjectMeta does not have and what is empty; gives the paths of unknown fields."""
+    unknown = [f"{path}.{key}" for key in metadata if key not in FIELDS and key not in _DROPPED]
+    for key in list(metadata):
+        value = metadata[key]
+        if key not in FIELDS or value is None or value in ("", {}, []) or (key == "generation" and value == 0):
+            del metadata[key]
+    for index, owner in enumerate(metadata.get("ownerReferences", ())):
+        if isinstance(owner, dict):
+            extra = [key for key in owner if key not in _OWNER_FIELDS]
+            unknown += [f"{path}.ownerReferences[{index}].{key}" for key in extra]
+            for key in [*extra, *(key for key, value in owner.items() if value is None)]:
+                owner.pop(key, None)
+    return unknown
+
+
+_STRINGS = ("name", "generateName", "namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp")
+
+
+def type_error(metadata: Json) -> str | None:
+    """The first field of a `metadata` that is not of ObjectMeta's type, as Go's JSON decoder says it."""
+    if not isinstance(metadata, dict):
+        return _unmarshal(metadata, "metadata", "v1.ObjectMeta")
+    for key in _STRINGS:
+        if metadata.get(key) is not None and not isinstance(metadata[key], str):
+            return _unmarshal(metadata[key], f"ObjectMeta.metadata.{key}", "string")
+    for key in ("labels", "annotations"):
+        value = metadata.get(key)
+        if value is None:
+            continue
+        if not isinstance(value, dict):
+            return _unmarshal(value, f"ObjectMeta.metadata.{key}", "map[string]string")
+        for item in value.values():
+            if not isinstance(item, str):
+                return _unmarshal(item, f"ObjectMeta.metadata.{key}", "string")
+    finalizers = metadata.get("finalizers")
+    if finalizers is not None and not isinstance(finalizers, list):
+        return _unmarshal(finalizers, "ObjectMeta.metadata.finalizers", "[]string")
+    for item in finalizers or ():
+        if not isinstance(item, str):
+            return _unmarshal(item, "ObjectMeta.metadata.finalizers", "string")
+    owners = metadata.get("ownerReferences")
+    if owners is not None and not (isinstance(owners, list) and all(isinstance(owner, dict) for owner in owners)):
+        return _unmarshal(owners, "ObjectMeta.metadata.ownerReferences", "[]v1.OwnerReference")
+    return None
+
+
+def _unmarshal(value: Json, where: str, wanted: str) -> str:
+    return f"json: cannot unmarshal {json_type(value)} into Go struct field {where} of type {wanted}"
+
+
+def json_type(value: Json) -> str:
+    """A JSON value's type in the words of Go's decoder."""
+    match value:
+        case bool():
+            return "bool"
+        case int() | float():
+            return "number"
+        case str():
+            return "string"
+        case list():
+            return "array"
+        case _:
+            return "object"
+
+
+def fill_new(metadata: Object, *, generation: bool) -> None:
+    """What every new object gets: a uid, a time, generation 1 where its kind counts them."""
+    for key in ("deletionTimestamp", "deletionGracePeriodSeconds", "generation", "resourceVersion"):
+        metadata.pop(key, None)
+    metadata["uid"] = str(uuid.uuid4())
+    metadata["creationTimestamp"] = now()
+    if generation:
+        metadata["generation"] = 1
+    if not metadata.get("name") and metadata.get("generateName"):
+        metadata["name"] = names.generated(metadata["generateName"])
+
+
+def keep_old(metadata: Object, old: Mapping[str, Json]) -> None:
+    """What a write to an existing object cannot change or may leave out."""
+    metadata.setdefault("uid", old["uid"])
+    for key in ("creationTimestamp", "generation"):
+        if key in old:
+            metadata[key] = old[key]
+        else:
+            metadata.pop(key, None)
+    if "deletionTimestamp" in old:
+        metadata["deletionTimestamp"] = old["deletionTimestamp"]
+        metadata["deletionGracePeriodSeconds"] = old.get("deletionGracePeriodSeconds", 0)
+    else:
+        metadata.pop("deletionTimestamp", None)
+        metadata.pop("deletionGracePeriodSeconds", None)
+    if "generateName" in old:
+        metadata.setdefault("generateName", old["generateName"])
+
+
+def validate(metadata: Object, rule: names.NameRule, *, namespaced: bool) -> list[Cause]:
+    """What is wrong with a new object's metadata."""
+    found: list[Cause] = []
+    prefix = metadata.get("generateName")
+    if prefix:
+        # A prefix may end in a dash, which the five characters then follow.
+        masked = prefix[:-1] + "a" if prefix.endswith("-") else prefix
+        found += [causes.invalid("metadata.generateName", prefix, text) for text in rule(masked)]
+    name = metadata.get("name")
+    if not name:
+        found.append(causes.required("metadata.name", "name or generateName is required"))
+    else:
+        found += [causes.invalid("metadata.name", name, text) for text in rule(name)]
+    if namespaced:
+        found += [causes.invalid("metadata.namespace", metadata["namespace"], t) for t in names.label(metadata["namespace"])]
+    elif metadata.get("namespace"):
+        found.append(causes.forbidden("metadata.namespace", "not allowed on this type"))
+    return found + _validate_common(metadata)
+
+
+def _validate_common(metadata: Object) -> list[Cause]:
+    found = labels(metadata.get("labels"), "metadata.labels")
+    annotations = metadata.get("annotations") or {}
+    for key in annotations:
+        found += [causes.invalid("metadata.annotations", key, text) for text in names.label_key(key.lower())]
+    if sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items()) > ANNOTATIONS_SIZE:
+        found.append(causes.too_long("metadata.annotations", ANNOTATIONS_SIZE))
+    found += _owners(metadata.get("ownerReferences") or [])
+    finalizers = metadata.get("finalizers") or []
+    for finalizer in finalizers:
+        found += [causes.invalid("metadata.finalizers", finalizer, text) for text in names.label_key(finalizer)]
+    if "orphan" in finalizers and "foregroundDeletion" in finalizers:
+        text = "finalizer orphan and foregroundDeletion cannot be both set"
+        found.append(causes.invalid("metadata.finalizers", finalizers, text))
+    return found
+
+
+def labels(value: Mapping[str, str] | None, path: str) -> list[Cause]:
+    """What is wrong with a map of labels."""
+    found: list[Cause] = []
+    for key, item in (value or {}).items():
+        found += [causes.invalid(path, key, text) for text in names.label_key(key)]
+        found += [causes.invalid(path, item, text) for text in names.label_value(item)]
+    return found
+
+
+def _owners(owners: list[Object]) -> list[Cause]:
+    found: list[Cause] = []
+    controller = ""
+    for index, owner in enumerate(owners):
+        path = f"metadata.ownerReferences[{index}]"
+        for key in ("apiVersion", "kind", "name", "uid"):
+            if not owner.get(key):
+                found.append(causes.required(f"{path}.{key}", "must not be empty"))
+        if owner.get("apiVersion") == "v1" and owner.get("kind") == "Event":
+            found.append(causes.invalid(path, owner, "/v1, Kind=Event is disallowed from being an owner"))
+        if owner.get("controller"):
+            this = f"{owner.get('kind')}/{owner.get('name')}"
+            if controller:
+                text = (
+                    'Only one reference can have Controller set to true. Found "true" in references for '
+                    f"{controller} and {this}"
+                )
+                found.append(causes.invalid("metadata.ownerReferences", owners, text))
+            else:
+                controller = this
+    return found
+
+
+IMMUTABLE = "field is immutable"
+
+
+def validate_update(metadata: Object, old: Mapping[str, Json]) -> list[Cause]:
+    """What is wrong with an existing object's new metadata."""
+    found: list[Cause] = []
+    if old.get("deletionTimestamp"):
+        before = old.get("finalizers") or []
+        extra = sorted(set(metadata.get("finalizers") or []) - set(before))
+        if extra:
+            shown = "[]string{" + ", ".join(f'"{name}"' for name in extra) + "}"
+            text = f"no new finalizers can be added if the object is being deleted, found new finalizers {shown}"
+            found.append(causes.forbidden("metadata.finalizers", text))
+    found += [
+        causes.invalid(f"metadata.{key}", metadata.get(key), IMMUTABLE)
+        for key in ("name", "namespace", "uid")
+        if metadata.get(key) != old.get(key)
+    ]
+    return found + _validate_common(metadata)

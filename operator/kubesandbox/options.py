@@ -1,0 +1,142 @@
+"""What a request's query asks for, read once and refused where kube-apiserver refuses it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kubesandbox import errors
+from kubesandbox.schema import causes
+from kubesandbox.wire.messages import HttpRequest
+
+
+@dataclass(frozen=True)
+class ListOptions:
+    """`metav1.ListOptions`."""
+
+    label_selector: str = ""
+    field_selector: str = ""
+    limit: int = 0
+    token: str = ""
+    revision: str = ""
+    match: str = ""
+    watch: bool = False
+    bookmarks: bool = False
+    initial_events: bool | None = None
+    timeout: int | None = None
+
+
+def truth(text: str | None) -> bool:
+    """A boolean parameter: present and neither `0` nor `false` (apimachinery's Convert_Slice_string_To_bool)."""
+    return text is not None and text.lower() not in {"false", "0"}
+
+
+def _number(request: HttpRequest, name: str) -> int | None:
+    text = request.param(name)
+    if not text:
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise errors.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
+
+
+def list_options(request: HttpRequest) -> ListOptions:
+    """The options of a list, watch or deletecollection."""
+    initial = request.param("sendInitialEvents")
+    options = ListOptions(
+        label_selector=request.param("labelSelector") or "",
+        field_selector=request.param("fieldSelector") or "",
+        limit=_number(request, "limit") or 0,
+        token=request.param("continue") or "",
+        revision=request.param("resourceVersion") or "",
+        match=request.param("resourceVersionMatch") or "",
+        watch=truth(request.param("watch")),
+        bookmarks=truth(request.param("allowWatchBookmarks")),
+        initial_events=None if initial is None else truth(initial),
+        timeout=_number(request, "timeoutSeconds"),
+    )
+    _check_list(options)
+    return options
+
+
+def _check_list(options: ListOptions) -> None:
+    found: list[causes.Cause] = []
+    match, revision = options.match, options.revision
+    if options.watch:
+        if match and options.initial_events is None:
+            found.append(
+                causes.forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided")
+            )
+        if options.initial_events is not None and match != "NotOlderThan":
+            found.append(
+                causes.forbidden("resourceVersionMatch", 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan')
+            )
+        if options.initial_events and not options.bookmarks:
+            found.append(causes.forbidden("sendInitialEvents", "sendInitialEvents requires setting allowWatchBookmarks to true"))
+    else:
+        if options.initial_events is not None:
+            found.append(causes.forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"))
+        if match and not revision:
+            found.append(
+                causes.forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided")
+            )
+        if match and options.token:
+            found.append(
+                causes.forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided")
+            )
+        if match not in {"", "Exact", "NotOlderThan"}:
+            found.append(causes.not_supported("resourceVersionMatch", match, ["Exact", "NotOlderThan", ""]))
+        if match == "Exact" and revision == "0":
+            found.append(
+                causes.forbidden("resourceVersionMatch", 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"')
+            )
+    if found:
+        raise errors.invalid("meta.k8s.io", "ListOptions", "", found)
+    if revision and not revision.isdigit():
+        raise errors.invalid(
+            "",
+            "ListOptions",
+            "",
+            [causes.invalid("resourceVersion", revision, f'strconv.ParseUint: parsing "{revision}": invalid syntax')],
+        )
+
+
+@dataclass(frozen=True)
+class WriteOptions:
+    """`metav1.CreateOptions`, `UpdateOptions` and `PatchOptions`."""
+
+    dry_run: bool = False
+    manager: str = ""
+    field_validation: str = "Warn"
+    force: bool | None = None
+
+
+def write_options(request: HttpRequest, kind: str, *, apply: bool = False) -> WriteOptions:
+    """The options of a create, update or patch; `kind` names the options' own kind in errors."""
+    found: list[causes.Cause] = []
+    dry_run = request.query.get("dryRun", [])
+    found += [causes.not_supported("dryRun", value, ["All"]) for value in dry_run if value not in {"All", ""}]
+    manager = request.param("fieldManager") or ""
+    if len(manager) > 128:
+        found.append(causes.too_long("fieldManager", 128))
+    if not manager.isprintable():
+        found.append(causes.invalid("fieldManager", manager, "should only contain printable characters"))
+    validation = request.param("fieldValidation") or "Warn"
+    if validation not in {"Ignore", "Warn", "Strict"}:
+        found.append(causes.not_supported("fieldValidation", validation, ["", "Ignore", "Strict", "Warn"]))
+    force = request.param("force")
+    if apply and not manager:
+        found.append(causes.required("fieldManager", "is required for apply patch"))
+    if kind == "PatchOptions" and not apply and force is not None:
+        found.append(causes.forbidden("force", "may not be specified for non-apply patch"))
+    if found:
+        raise errors.invalid("meta.k8s.io", kind, "", found)
+    return WriteOptions(
+        "All" in dry_run, manager or _agent(request), validation, None if force is None else truth(force)
+    )
+
+
+def _agent(request: HttpRequest) -> str:
+    """The manager of who names none: the user agent up to its slash."""
+    agent = request.headers.get("user-agent", "").split("/")[0][:128]
+    return "".join(sign for sign in agent if sign.isprintable()) or "unknown"

@@ -1,0 +1,52 @@
+"""The HTTP edge of the API server: authentication, authorization, routing, and errors as Status bodies."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from kubesandbox import discovery, errors, rendering
+from kubesandbox.auth import ADMIN
+from kubesandbox.errors import StatusError
+from kubesandbox.handlers import Resources
+from kubesandbox.paths import request_info
+from kubesandbox.wire.messages import Answer, HttpRequest, Stream, json_answer, text_answer
+
+if TYPE_CHECKING:
+    from kubesandbox.cluster import Cluster
+
+_log = logging.getLogger(__name__)
+
+
+class ApiServer:
+    """Answers every request of one cluster."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._resources = Resources(cluster)
+        self._discovery = discovery.Discovery(cluster.kinds)
+
+    async def __call__(self, request: HttpRequest) -> Answer | Stream:
+        """Answer one request; nothing escapes but cancellation."""
+        try:
+            return await self._answer(request)
+        except StatusError as error:
+            return rendering.refusal(error)
+        except Exception as error:
+            _log.exception("%s %s", request.method, request.target)
+            return rendering.refusal(errors.internal_error(f"{type(error).__name__}: {error}"))
+
+    async def _answer(self, request: HttpRequest) -> Answer | Stream:
+        if request.too_large:
+            raise StatusError(413, "RequestEntityTooLarge", "Request entity too large: limit is 3145728")
+        info = request_info(request)
+        user = ADMIN
+        if not info.is_resource:
+            return self._discovery.handle(request) or text_answer(404, "404 page not found\n")
+        kind = self._cluster.kinds.find(info.group, info.version, info.resource)
+        if kind is None or (info.namespace and not kind.namespaced and kind.plural != "namespaces"):
+            return text_answer(404, "404 page not found\n")
+        return await self._resources.handle(kind, info, request, user)
+
+
+__all__ = ["ApiServer", "json_answer"]

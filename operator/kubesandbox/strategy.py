@@ -1,0 +1,101 @@
+"""What a kind decides for itself between decoding and storing; the base is a kind without particulars."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from kubesandbox import names
+from kubesandbox.objects import Object
+from kubesandbox.schema.causes import Cause
+from kubesandbox.tables import DEFAULT, Columns
+
+if TYPE_CHECKING:
+    from kubesandbox.auth import User
+    from kubesandbox.cluster import Cluster
+
+
+@dataclass
+class Request:
+    """Who asks and how: what a strategy may need to know besides the object."""
+
+    cluster: Cluster
+    user: User
+    namespace: str = ""
+    dry_run: bool = False
+    manager: str = ""
+    field_validation: str = "Warn"
+    subresource: str = ""
+    warnings: list[str] = field(default_factory=list)
+
+
+class Strategy:
+    """Hooks of create, update and delete. Objects passed to be prepared belong to the callee; `old` does not."""
+
+    custom = False  # of a CustomResourceDefinition
+    counts_generations = False
+    has_status = False
+    creates_on_update = False
+    unconditional_update = True
+    returns_deleted = False
+    propagation = "Background"
+    name_rule: names.NameRule = staticmethod(names.subdomain)
+    resets: tuple[str, ...] = ("status",)  # dropped from a create, and kept from before on an update
+
+    def decode(self, obj: Object, request: Request) -> list[str]:
+        """Drop what the kind's type does not have; gives the dropped paths. Raises StatusError for wrong types."""
+        return []
+
+    def default(self, obj: Object) -> None:
+        """Fill in defaults in place."""
+
+    def prepare_create(self, obj: Object, request: Request) -> None:
+        """Settle what the server owns in a new object, after defaults."""
+
+    def validate(self, obj: Object, request: Request) -> list[Cause]:
+        """What is wrong with a new object, metadata aside."""
+        return []
+
+    def prepare_update(self, obj: Object, old: Object, request: Request) -> None:
+        """Settle what the server owns in a changed object."""
+
+    def validate_update(self, obj: Object, old: Object, request: Request) -> list[Cause]:
+        """What is wrong with a change, metadata aside."""
+        return self.validate(obj, request)
+
+    def validate_status(self, obj: Object, old: Object, request: Request) -> list[Cause]:
+        """What is wrong with a change through /status."""
+        return []
+
+    def created(self, obj: Object, request: Request) -> None:
+        """After a create was stored."""
+
+    def updated(self, obj: Object, old: Object, request: Request) -> None:
+        """After an update was stored."""
+
+    def deleted(self, obj: Object, request: Request) -> None:
+        """After an object is gone."""
+
+    def check_delete(self, obj: Object, request: Request) -> None:
+        """Refuse a deletion by raising StatusError."""
+
+    def begin_delete(self, obj: Object, grace: int | None, request: Request) -> bool:
+        """Mark `obj` (a copy) as going where its kind does not go at once; True if it then must stay for now."""
+        return False
+
+    def fields(self, obj: Object) -> Mapping[str, str]:
+        """The fields this kind can be selected by, besides name and namespace."""
+        return {}
+
+    selectable: frozenset[str] = frozenset()
+
+    def columns(self) -> Columns:
+        """The columns of `kubectl get`."""
+        return DEFAULT
+
+    def spec_changed(self, obj: Object, old: Object) -> bool:
+        """Whether `generation` moves: anything but metadata and status differs."""
+        ignored = {"metadata", "status", "apiVersion"} if self.has_status else {"metadata", "apiVersion"}
+        keys = (obj.keys() | old.keys()) - ignored
+        return any(obj.get(key) != old.get(key) for key in keys)
