@@ -61,6 +61,8 @@ class Inbound:
     """STOP marks the contact opted out and cancels what waits. START clears that, and is itself unanswered only if it
     was set, or is `keyword_confirmed`."""
     keyword_confirmed: bool = False
+    error: str | None = None
+    """Why it is kept and not answered (`Ignored`, `Missed`), for a person: the message's `error`."""
 
 
 @dataclass(slots=True)
