@@ -41,6 +41,8 @@ class OperatorSettings(_Settings):
     """`ingressClassName` of Ingresses."""
     ingress_annotations: dict[str, str] = {}
     """Annotations of Ingresses (JSON object)."""
+    ingress_tls_secret: str | None = None
+    """Name of the TLS Secret that Ingresses name, in each Agent's own namespace."""
     gateway: str | None = None
     """`namespace/name` of the Gateway that HTTPRoutes attach to."""
     default_log_backend: Literal["Resources", "Postgres"] = "Resources"
@@ -57,8 +59,22 @@ class OperatorSettings(_Settings):
     """/livez, /readyz and /metrics. 0: any."""
     lease_namespace: str | None = None
     """Namespace of the leader-election Lease. Unset: this is the only operator."""
+    lease_name: str = "switchboard-operator"
+    """Name of that Lease."""
+    lease_seconds: float = Field(default=15, ge=1)
+    """Seconds after which a silent holder of the Lease counts as gone. It is renewed at a third of them."""
     identity: str | None = None
-    """This process's name in the Lease. Default: the host's name."""
+    """This process's name in the Lease. Default: the host's name and the process id."""
+    workers: int = Field(default=16, ge=1, le=256)
+    """Objects that are reconciled at once."""
+    progress_seconds: int = Field(default=300, ge=1)
+    """Seconds after which a revision whose pods are not ready counts as failed. It is still tried."""
+    release_seconds: float = Field(default=300, gt=0)
+    """Seconds that a deleted connector is kept while its webhook at Twilio cannot be put back."""
+    drain_seconds: float = Field(default=600, gt=0)
+    """Seconds that a superseded revision none of whose pods is ready is kept for its conversations."""
+    pod_environment: dict[str, str] = {}
+    """Environment of webhook pods besides what the operator sets (JSON object): proxies, trace exporters."""
 
 
 class WebhookSettings(_Settings):
@@ -78,3 +94,31 @@ class WebhookSettings(_Settings):
     """This pod: the holder of its leases."""
     shutdown_seconds: float = Field(default=25, gt=0)
     """Seconds that running turns are given at the end; less than the pod's grace period."""
+    drain_seconds: float = Field(default=3, ge=0)
+    """Seconds after SIGTERM that requests are still taken: the route needs a while to hear of it."""
+    termination_log: Path = Path("/dev/termination-log")
+    """Where `check` writes why it failed: the kubelet shows it in the pod's status."""
+    lease_seconds: float = Field(default=30, ge=1)
+    """Seconds after which another pod takes over the turn of one that died."""
+    send_seconds: float = Field(default=10, gt=0)
+    """Seconds that one request to send may take."""
+    send_attempts: int = Field(default=8, ge=1)
+    """Requests to send one reply that Twilio puts off (429), before it fails."""
+    replies_per_hour: int = Field(default=60, ge=1)
+    """Replies to one contact within an hour; beyond them its messages are kept and not answered."""
+    contact_burst: int = Field(default=20, ge=1)
+    """Messages of one contact that are taken at once; beyond them and the rate they are kept and not answered."""
+    contact_per_minute: float = Field(default=20, gt=0)
+    """Messages of one contact that are answered a minute, after the burst."""
+    media_bytes: int = Field(default=5_000_000, ge=0)
+    """Bytes of one file that is fetched for an engine."""
+    media_turn_bytes: int = Field(default=20_000_000, ge=0)
+    """Bytes of all files of one turn."""
+    media_types: list[str] = ["image/*", "audio/*", "video/*", "text/*", "application/pdf"]
+    """Types of files that are fetched (JSON list)."""
+    media_seconds: float = Field(default=15, gt=0)
+    """Seconds that fetching one file may take."""
+    backfill_seconds: float = Field(default=300, gt=0)
+    """Seconds between two looks at Twilio for messages that no webhook brought."""
+    missed_seconds: float = Field(default=3600, gt=0)
+    """Age beyond which a message that no webhook brought is recorded and not answered."""
