@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from switchboard.api.engine import Engine
 from switchboard.api.meta import (
@@ -24,8 +25,14 @@ from switchboard.api.meta import (
 NAME_MAX = 40
 """Characters of an Agent's name: revisions, workloads and pods append to it, and all are labels of at most 63."""
 
+def _quantity(value: object) -> object:
+    """A manifest may say `cpu: 1`: the API server keeps the number."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
 Quantity = Annotated[
     str,
+    BeforeValidator(_quantity),
     Field(
         json_schema_extra={
             "type": None,
@@ -312,6 +319,8 @@ class AgentRevisionStatus(Model):
     """Starting, Serving, Standby (kept, no pods), Draining, or Failed."""
     ready: str | None = None
     """Ready pods of all wanted, for example `2/2`."""
+    promoted_time: datetime | None = None
+    """When it last became the live one. Unset: it never was, and so holds no conversation."""
     drain: Drain | None = None
     """Written by the revision's own pods once it is superseded."""
 

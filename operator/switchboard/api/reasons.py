@@ -44,6 +44,7 @@ class ConnectorReason(StrEnum):
     WEBHOOK_CONTESTED = "WebhookContested"
     WEBHOOK_REPAIRED = "WebhookRepaired"  # Event only
     WEBHOOK_RESTORED = "WebhookRestored"  # Event only
+    WEBHOOK_NOT_RESTORED = "WebhookNotRestored"  # Event only
     CREDENTIALS_ROLLED_OUT = "CredentialsRolledOut"  # Event only
     SET_BY_HAND = "SetByHand"
     TWILIO_UNAVAILABLE = "TwilioUnavailable"
@@ -51,6 +52,9 @@ class ConnectorReason(StrEnum):
     BOUND = "Bound"
     REGISTERED = "Registered"
     CHECKING = "Checking"
+    INVALID = "Invalid"
+    REJECTED = "Rejected"
+    RELEASING = "Releasing"
 
 
 class AgentReason(StrEnum):
@@ -71,6 +75,11 @@ class AgentReason(StrEnum):
     CONNECTORS_NOT_READY = "ConnectorsNotReady"
     CONNECTORS_CONNECTED = "ConnectorsConnected"
     NO_CONNECTORS = "NoConnectors"
+    NAME_TAKEN = "NameTaken"
+    CHECKING = "Checking"
+    REVISION_CREATED = "RevisionCreated"  # Event only
+    REVISION_LIVE = "RevisionLive"  # Event only
+    REVISION_REMOVED = "RevisionRemoved"  # Event only
     PROGRESSING = "Progressing"
     STANDBY = "Standby"
     SUPERSEDED = "Superseded"

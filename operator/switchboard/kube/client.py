@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +22,9 @@ REQUEST_SECONDS = 30.0
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
+# https://kubernetes.io/docs/reference/using-api/api-concepts/#receiving-resources-as-partial-metadata
+METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 Observer = Callable[[str, ResourceType, str | None], Awaitable[None]]
 """Called before each request with the verb (as RBAC names it), the type and the subresource."""
@@ -103,12 +106,14 @@ class KubeApi:
         label_selector: str = "",
         field_selector: str = "",
         limit: int = 500,
+        metadata_only: bool = False,
     ) -> Listing:
-        """All objects, read in pages of `limit`. Without a namespace: of all."""
+        """All objects, read in pages of `limit`. Without a namespace: of all. `metadata_only`: nothing else of them."""
         params = {"limit": str(limit), **_selectors(label_selector, field_selector)}
+        accept = METADATA_LIST if metadata_only else None
         items: list[Object] = []
         while True:
-            page = await self._ask("list", resource, "GET", resource.path(namespace), params=params)
+            page = await self._ask("list", resource, "GET", resource.path(namespace), params=params, accept=accept)
             for item in page.get("items") or ():
                 item.setdefault("apiVersion", resource.api_version)
                 item.setdefault("kind", resource.kind)
@@ -195,15 +200,22 @@ class KubeApi:
         *,
         label_selector: str = "",
         field_selector: str = "",
-    ) -> AsyncIterator[Synced | Changed]:
+        metadata_only: bool = False,
+    ) -> AsyncGenerator[Synced | Changed]:
         """All objects now and every change from then on: never ends, survives disconnects, lists again after a 410.
 
         `Synced` replaces all that was known; each `Changed` after it is one object. Close the iterator with `aclose`.
         """
-        return watching.watch(self, resource, namespace, label_selector, field_selector)
+        return watching.watch(self, resource, namespace, label_selector, field_selector, metadata_only=metadata_only)
 
     async def stream(
-        self, resource: ResourceType, namespace: str | None, params: Mapping[str, str], idle_seconds: float
+        self,
+        resource: ResourceType,
+        namespace: str | None,
+        params: Mapping[str, str],
+        idle_seconds: float,
+        *,
+        metadata_only: bool = False,
     ) -> AsyncIterator[Object]:
         """The events of one watch request, until the server ends it. Raises Gone, Unavailable and the like."""
         if self.observer is not None:
@@ -214,7 +226,7 @@ class KubeApi:
             async with self._session.get(
                 url,
                 params={"watch": "true", **params},
-                headers=await self._headers(),
+                headers=await self._headers(METADATA if metadata_only else None),
                 timeout=timeout,
                 server_hostname=self.access.tls_server_name,
                 proxy=self.access.proxy,
@@ -245,10 +257,11 @@ class KubeApi:
         params: Mapping[str, str] | None = None,
         body: Any = None,
         content: str = "application/json",
+        accept: str | None = None,
     ) -> Object:
         if self.observer is not None:
             await self.observer(verb, resource, subresource)
-        return await self._request(method, path, params=params, body=body, content=content)
+        return await self._request(method, path, params=params, body=body, content=content, accept=accept)
 
     async def _request(
         self,
@@ -258,8 +271,9 @@ class KubeApi:
         params: Mapping[str, str] | None = None,
         body: Any = None,
         content: str = "application/json",
+        accept: str | None = None,
     ) -> Object:
-        headers = await self._headers()
+        headers = await self._headers(accept)
         data = None
         if body is not None:
             data = json.dumps(body, separators=(",", ":")).encode()
@@ -282,9 +296,12 @@ class KubeApi:
         except (aiohttp.ClientError, TimeoutError, ConnectionError, ValueError) as error:
             raise _no_answer(self.access.server, error) from error
 
-    async def _headers(self) -> dict[str, str]:
+    async def _headers(self, accept: str | None = None) -> dict[str, str]:
         value = await self.access.authorization.header()
-        return {"Authorization": value} if value else {}
+        headers = {"Authorization": value} if value else {}
+        if accept:
+            headers["Accept"] = accept
+        return headers
 
 
 def _typed(resource: ResourceType, obj: Object) -> Object:

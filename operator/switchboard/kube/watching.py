@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -52,16 +52,29 @@ class Watchable(Protocol):
         *,
         label_selector: str = "",
         field_selector: str = "",
+        metadata_only: bool = False,
     ) -> Listing: ...
 
     def stream(
-        self, resource: ResourceType, namespace: str | None, params: Mapping[str, str], idle_seconds: float
+        self,
+        resource: ResourceType,
+        namespace: str | None,
+        params: Mapping[str, str],
+        idle_seconds: float,
+        *,
+        metadata_only: bool = False,
     ) -> AsyncIterator[Object]: ...
 
 
 async def watch(
-    api: Watchable, resource: ResourceType, namespace: str | None, label_selector: str, field_selector: str
-) -> AsyncIterator[Synced | Changed]:
+    api: Watchable,
+    resource: ResourceType,
+    namespace: str | None,
+    label_selector: str,
+    field_selector: str,
+    *,
+    metadata_only: bool = False,
+) -> AsyncGenerator[Synced | Changed]:
     """`Synced`, then `Changed` after `Changed`; another `Synced` whenever changes may have been missed."""
     version: str | None = None
     failures = 0
@@ -69,7 +82,11 @@ async def watch(
         try:
             if version is None:
                 listing = await api.list(
-                    resource, namespace, label_selector=label_selector, field_selector=field_selector
+                    resource,
+                    namespace,
+                    label_selector=label_selector,
+                    field_selector=field_selector,
+                    metadata_only=metadata_only,
                 )
                 version = listing.resource_version
                 yield Synced(listing.items)
@@ -78,7 +95,7 @@ async def watch(
                 params["labelSelector"] = label_selector
             if field_selector:
                 params["fieldSelector"] = field_selector
-            async for event in api.stream(resource, namespace, params, IDLE_SECONDS):
+            async for event in api.stream(resource, namespace, params, IDLE_SECONDS, metadata_only=metadata_only):
                 failures = 0
                 obj = event["object"]
                 version = str(obj["metadata"]["resourceVersion"])

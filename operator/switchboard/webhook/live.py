@@ -51,7 +51,7 @@ class Live:
     async def watch_agent(self) -> None:
         """Follows the Agent; never ends."""
         selector = f"metadata.name={self._agent}"
-        async with aclosing(self._kube.watch(AGENTS, self._namespace, field_selector=selector)) as events:  # type: ignore[type-var]
+        async with aclosing(self._kube.watch(AGENTS, self._namespace, field_selector=selector)) as events:
             async for event in events:
                 if isinstance(event, Synced):
                     self._set_live(event.items[0] if event.items else None)
@@ -71,7 +71,7 @@ class Live:
 
     async def watch_connectors(self) -> None:
         """Follows the namespace's connectors; never ends."""
-        async with aclosing(self._kube.watch(TWILIO_CONNECTORS, self._namespace)) as events:  # type: ignore[type-var]
+        async with aclosing(self._kube.watch(TWILIO_CONNECTORS, self._namespace)) as events:
             async for event in events:
                 if isinstance(event, Synced):
                     self._connectors.replace(filter(None, map(_connector, event.items)))
@@ -85,7 +85,7 @@ class Live:
 
     async def watch_requests(self) -> None:
         """Follows the namespace's AccessRequests; never ends."""
-        async with aclosing(self._kube.watch(ACCESS_REQUESTS, self._namespace)) as events:  # type: ignore[type-var]
+        async with aclosing(self._kube.watch(ACCESS_REQUESTS, self._namespace)) as events:
             async for event in events:
                 if isinstance(event, Synced):
                     self._decisions.replace(filter(None, map(_request, event.items)))
