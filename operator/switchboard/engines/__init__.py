@@ -57,4 +57,8 @@ def build(
         from switchboard.engines.script import ScriptEngine
 
         return ScriptEngine(engine.script)
+    if engine.endpoint is not None:
+        from switchboard.engines import endpoint
+
+        return endpoint.build(engine.endpoint, secrets, session_factory)
     raise EngineMisconfigured("EngineMissing", "spec.template.engine: set exactly one of model, endpoint and script")

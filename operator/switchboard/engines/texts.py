@@ -1,0 +1,36 @@
+"""Texts that reach a status or a log: bounded, and without secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+RESULT_MAX = 4096
+"""Characters of a step's arguments and result."""
+ERROR_MAX = 1024
+"""Characters of a step's error, and of what is quoted of the other side's words."""
+_HIDDEN = "•••"
+_SECRET_MIN = 6
+"""Shorter values would blank out ordinary words, and are no secrets worth the name."""
+
+
+def cut(text: str, limit: int) -> str:
+    """The text, at most `limit` characters long; what was left out shows as an ellipsis."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+class Redactor:
+    """Blanks out values that were read from Secrets, wherever a text repeats them."""
+
+    def __init__(self, values: Iterable[str] = ()) -> None:
+        known: set[str] = set()
+        for value in values:
+            known.add(value)
+            known.update(value.split())  # `Bearer <token>` may come back without its scheme.
+        # The longest first, so that a part of a value does not break up the whole.
+        self._values = sorted((value for value in known if len(value) >= _SECRET_MIN), key=len, reverse=True)
+
+    def clean(self, text: str, limit: int = ERROR_MAX) -> str:
+        """The text without those values, without control characters, and within the limit."""
+        for value in self._values:
+            text = text.replace(value, _HIDDEN)
+        return cut("".join(c if c.isprintable() or c in "\n\t" else " " for c in text).strip(), limit)
