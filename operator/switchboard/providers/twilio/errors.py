@@ -50,6 +50,10 @@ def _classify(status: int, code: int | None, once: bool) -> tuple[type[ProviderE
         return UnavailableError, known or CODES[20429]
     if status in _LATER:
         return UnavailableError, Code(_UNAVAILABLE, f"Twilio puts the request off ({status}).", "")
+    return _refusal(status, code, known)
+
+
+def _refusal(status: int, code: int | None, known: Code | None) -> tuple[type[ProviderError], Code]:
     if known is not None and known.reason == "AccountSuspended":
         return AccountUnusableError, known
     if status in {401, 403}:
