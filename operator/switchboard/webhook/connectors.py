@@ -30,6 +30,7 @@ class Connector:
 
     name: str
     """Of the TwilioConnector."""
+    uid: str
     label: str
     """In metrics."""
     number: str | None
@@ -153,6 +154,7 @@ class Connectors:
             client = TwilioClient(self._connections, secret, base_url=api)
         return Connector(
             name=route.name,
+            uid=manifest.metadata.uid,
             label=manifest.connector_name,
             number=spec.from_number,
             messaging_service=spec.messaging_service_sid,

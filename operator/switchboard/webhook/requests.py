@@ -36,6 +36,10 @@ class Decisions:
         """How many requests of a connector wait."""
         return self._pending[connector]
 
+    def askers(self) -> list[Asker]:
+        """All who ever asked."""
+        return list(self._decided)
+
     def find(self, asker: Asker) -> AccessRequest | None:
         """A contact's request."""
         names = self._names.get(asker)
