@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from switchboard.api.meta import AGE, Channel, Column, Model, Names, ObjectName, PhoneNumber, Resource
+from switchboard.api.meta import AGE, Channel, Column, Model, Names, ObjectName, Resource
 
 BODY_MAX = 65_536
 """Characters of a message's text: Twilio takes 1,600; an engine's answer may be longer before it is split."""
@@ -30,7 +30,13 @@ MessageState = Literal[
     "Cancelled",  # outbound: not sent (opted out, agent removed)
 ]
 Delivery = Literal["Queued", "Sending", "Sent", "Delivered", "Undelivered", "Failed", "Canceled", "Read"]
+Intake = Literal["Waiting", "Held", "Ignored", "Missed"]
 ExecutionState = Literal["Running", "Retrying", "Succeeded", "Failed", "Cancelled"]
+
+
+Address = Annotated[
+    str, Field(max_length=64, description="A number in E.164; a short code or an alphanumeric sender as it is.")
+]
 
 
 class ConversationSpec(Model):
@@ -42,14 +48,14 @@ class ConversationSpec(Model):
     """Who carries the messages."""
     channel: Channel
     """SMS or WhatsApp."""
-    contact: PhoneNumber
+    contact: Address
     """The person."""
     agent: ObjectName
     """The Agent that answers."""
 
 
 class Lease(Model):
-    """Who works on a conversation. A higher fence wins."""
+    """Who works on an execution. A higher fence wins."""
 
     holder: str = Field(max_length=253)
     """The pod."""
@@ -74,8 +80,6 @@ class ConversationStatus(Model):
     """Whether the contact sent STOP."""
     revision: str | None = None
     """The AgentRevision whose pods take its turns."""
-    lease: Lease | None = None
-    """Who works on it now."""
 
 
 class Conversation(Resource):
@@ -96,7 +100,14 @@ class Conversation(Resource):
             Column("Revision", ".status.revision", priority=1, description="Whose pods take its turns."),
             Column("Text", ".status.lastMessage", priority=1, description="The beginning of the last message."),
         ),
-        selectable=(".spec.agent", ".spec.connector", ".spec.contact", ".spec.channel", ".status.revision"),
+        selectable=(
+            ".spec.agent",
+            ".spec.connector",
+            ".spec.contact",
+            ".spec.channel",
+            ".spec.provider",
+            ".status.revision",
+        ),
     )
     spec: ConversationSpec
     """Between whom."""
@@ -122,16 +133,22 @@ class MessageSpec(Model):
     """Its Conversation."""
     direction: Direction
     """Inbound from the contact, Outbound to it."""
+    channel: Channel = "SMS"
+    """SMS or WhatsApp."""
     body: str = Field(default="", max_length=BODY_MAX)
     """The text."""
     media: Annotated[list[MediaItem], Field(max_length=10)] = []
     """Pictures and the like."""
     provider_message_id: str | None = Field(default=None, max_length=64)
     """Inbound: the provider's id."""
-    from_: str = Field(alias="from", max_length=64)
+    from_: Address = Field(alias="from")
     """The sender's number."""
-    to: str = Field(max_length=64)
+    to: Address
     """The receiver's number."""
+    contact_name: str | None = Field(default=None, max_length=200)
+    """Inbound: the name that WhatsApp gives."""
+    intake: Intake | None = None
+    """Inbound: what was decided when it came. What became of it since is `status.state`."""
     time: datetime
     """When it was received or made."""
     sequence: int = Field(default=0, ge=0)
@@ -149,6 +166,8 @@ class SendAttempt(Model):
     """The lease it was made under."""
     deadline: datetime
     """When its request has ended at the latest."""
+    unconfirmed_after: datetime
+    """When it is `DeliveryUnknown`, if nobody has confirmed it."""
 
 
 class MessageStatus(Model):
@@ -170,6 +189,10 @@ class MessageStatus(Model):
     """Outbound: the last attempt to send."""
     attempts: int = Field(default=0, ge=0)
     """Outbound: how many there were."""
+    not_before: datetime | None = None
+    """Outbound: when the next attempt may be made."""
+    fence: int = Field(default=0, ge=0)
+    """Outbound: the lease it was last taken over under."""
 
 
 class Message(Resource):
@@ -181,6 +204,7 @@ class Message(Resource):
         short=("msg",),
         columns=(
             Column("Direction", ".spec.direction", description="Inbound from the contact, Outbound to it."),
+            Column("Channel", ".spec.channel", description="SMS or WhatsApp."),
             Column("From", ".spec.from", description="The sender."),
             Column("To", ".spec.to", description="The receiver."),
             Column("State", ".status.state", description="Where it is on its way."),
@@ -239,6 +263,17 @@ class ExecutionError(Model):
     """What a person should know."""
 
 
+class Reply(Model):
+    """A part of an answer."""
+
+    from_: Address = Field(alias="from")
+    """The sender's number."""
+    to: Address
+    """The receiver's number."""
+    body: str = Field(max_length=BODY_MAX)
+    """The text."""
+
+
 class ExecutionSpec(Model):
     """What was to be answered, and by what."""
 
@@ -248,8 +283,12 @@ class ExecutionSpec(Model):
     """The AgentRevision that ran it."""
     conversation: ObjectName
     """The Conversation."""
-    messages: Annotated[list[ObjectName], Field(max_length=1000)]
+    messages: Annotated[list[ObjectName], Field(max_length=1000)] = []
     """The inbound messages of the turn."""
+    lease: Lease | None = None
+    """Who began it. Who works on it since is `status.lease`."""
+    announcement: Reply | None = None
+    """A text that no engine made, to be sent as it is."""
 
 
 class ExecutionStatus(Model):
@@ -277,6 +316,12 @@ class ExecutionStatus(Model):
     """Why it failed."""
     trace_id: str | None = Field(default=None, max_length=64)
     """Finds it in logs and traces."""
+    not_before: datetime | None = None
+    """Retrying: when the next attempt may be made."""
+    replies: Annotated[list[Reply], Field(max_length=100)] = []
+    """The parts of the answer, of which the outbound messages are made."""
+    lease: Lease | None = None
+    """Who works on it now."""
 
 
 class Execution(Resource):
