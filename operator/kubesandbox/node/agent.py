@@ -61,6 +61,10 @@ class Node:
     def name(self) -> str:
         return self._options.name
 
+    @property
+    def router_url(self) -> str:
+        return "-"
+
     async def __aenter__(self) -> Self:
         check_loopback()
         try:

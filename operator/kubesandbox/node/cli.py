@@ -1,0 +1,50 @@
+"""`python -m kubesandbox node`: joins a node to the control plane of a kubeconfig."""
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+from pathlib import Path
+
+from kubesandbox.client import Client, Config, ConfigError
+from kubesandbox.node.agent import Node, NodeOptions
+
+
+def main(argv: list[str]) -> int:
+    """Run until SIGTERM or SIGINT; gives the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="kubesandbox node",
+        description="Joins a node to a control plane, real or embedded: pods that are bound to it run as processes of "
+        "this machine, and a router on one local port leads to their Services and Ingresses.",
+    )
+    parser.add_argument("--kubeconfig", type=Path, required=True, help="how to reach the control plane")
+    parser.add_argument("--name", default="kubesandbox", help="the Node's name")
+    parser.add_argument("--router-port", type=int, default=0, help="port of the router; 0, the default, takes any")
+    parser.add_argument("--root", type=Path, help="directory of the pods' files; a temporary one by default")
+    options = parser.parse_args(argv)
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
+    try:
+        config = Config.load(options.kubeconfig)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 1
+    chosen = NodeOptions(name=options.name, router_port=options.router_port, root=options.root)
+    return asyncio.run(_serve(config, chosen))
+
+
+async def _serve(config: Config, options: NodeOptions) -> int:
+    done = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(name, done.set)
+    async with Client(config, user_agent="kubesandbox-node") as client, Node(client, options) as node:
+        print(f"node {node.name} is ready, router at {node.router_url}", flush=True)
+        failed = asyncio.create_task(node.wait())
+        ended = asyncio.create_task(done.wait())
+        await asyncio.wait({failed, ended}, return_when=asyncio.FIRST_COMPLETED)
+        ended.cancel()
+        if failed.done():
+            failed.result()
+        failed.cancel()
+    return 0
