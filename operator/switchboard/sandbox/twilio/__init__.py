@@ -4,7 +4,7 @@
 orders what a phone or a bad day would do.
 """
 
-from switchboard.sandbox.twilio.control import SimulatorControl
+from switchboard.sandbox.twilio.control import Control
 from switchboard.sandbox.twilio.server import TwilioSimulator
 
-__all__ = ["SimulatorControl", "TwilioSimulator"]
+__all__ = ["Control", "TwilioSimulator"]

@@ -1,5 +1,6 @@
 """A typed client of the simulator's control API: the phone's, the demo's and the tests'."""
 
+import asyncio
 from types import TracebackType
 from typing import Self, TypeVar
 from urllib.parse import quote
@@ -36,13 +37,14 @@ from switchboard.sandbox.twilio.control_models import (
 )
 
 M = TypeVar("M", bound=BaseModel)
+_LONG_POLL = 60
 
 
 class ControlError(Exception):
     """The simulator refused an order; the text names the field."""
 
 
-class SimulatorControl:
+class Control:
     """Works on a simulator at `url`. Use it as an async context manager, or `close` it."""
 
     def __init__(self, url: str) -> None:
@@ -51,9 +53,13 @@ class SimulatorControl:
 
     # What there is
 
-    async def create_account(self, spec: AccountSpec | None = None) -> AccountSpec:
-        """Makes an account with all it holds; the answer has the SIDs and secrets that were made up."""
-        return await self._ask("POST", "accounts", AccountSpec, spec or AccountSpec())
+    async def create_account(
+        self, spec: AccountSpec | None = None, *, sid: str = "", auth_token: str = "", friendly_name: str = ""
+    ) -> AccountSpec:
+        """Makes an account with all that `spec` holds; the answer has the SIDs and secrets that were made up."""
+        given = {"sid": sid, "auth_token": auth_token, "friendly_name": friendly_name}
+        wanted = (spec or AccountSpec()).model_copy(update={name: value for name, value in given.items() if value})
+        return await self._ask("POST", "accounts", AccountSpec, wanted)
 
     async def account(self, sid: str) -> AccountSpec:
         return await self._ask("GET", f"accounts/{sid}", AccountSpec)
@@ -65,20 +71,57 @@ class SimulatorControl:
         """Rotates the auth token; the one before still signs what is ordered with `signature="old"`."""
         return await self.change_account(sid, AccountChange(auth_token=auth_token))
 
-    async def add_number(self, sid: str, spec: NumberSpec) -> NumberSpec:
-        return await self._ask("POST", f"accounts/{sid}/numbers", NumberSpec, spec)
+    async def add_number(
+        self,
+        account: str,
+        phone_number: str,
+        *,
+        sms_url: str = "",
+        sms_fallback_url: str = "",
+        sms_application_sid: str = "",
+        sms: bool = True,
+    ) -> NumberSpec:
+        """A phone number."""
+        spec = NumberSpec(
+            phone_number=phone_number,
+            sms_url=sms_url,
+            sms_fallback_url=sms_fallback_url,
+            sms_application_sid=sms_application_sid,
+            sms=sms,
+        )
+        return await self._ask("POST", f"accounts/{account}/numbers", NumberSpec, spec)
 
-    async def add_application(self, sid: str, spec: ApplicationSpec) -> ApplicationSpec:
-        return await self._ask("POST", f"accounts/{sid}/applications", ApplicationSpec, spec)
+    async def number(self, account: str, phone_number: str) -> NumberSpec:
+        """A phone number as it is now. Raises ControlError if the account does not have it."""
+        for number in (await self.account(account)).numbers:
+            if number.phone_number == phone_number:
+                return number
+        raise ControlError(f"the account has no number {phone_number}")
 
-    async def add_service(self, sid: str, spec: ServiceSpec) -> ServiceSpec:
-        return await self._ask("POST", f"accounts/{sid}/services", ServiceSpec, spec)
+    async def add_sender(
+        self, account: str, phone_number: str, *, status: str = "ONLINE", callback_url: str = "", fallback_url: str = ""
+    ) -> SenderSpec:
+        """A WhatsApp sender."""
+        spec = SenderSpec(
+            phone_number=phone_number, status=status, callback_url=callback_url, fallback_url=fallback_url
+        )
+        return await self._ask("POST", f"accounts/{account}/senders", SenderSpec, spec)
 
-    async def add_sender(self, sid: str, spec: SenderSpec) -> SenderSpec:
-        return await self._ask("POST", f"accounts/{sid}/senders", SenderSpec, spec)
+    async def sender(self, account: str, phone_number: str) -> SenderSpec:
+        """A WhatsApp sender as it is now. Raises ControlError if the account does not have it."""
+        for sender in (await self.account(account)).senders:
+            if sender.phone_number == phone_number:
+                return sender
+        raise ControlError(f"the account has no WhatsApp sender {phone_number}")
 
-    async def add_key(self, sid: str, spec: ApiKeySpec) -> ApiKeySpec:
-        return await self._ask("POST", f"accounts/{sid}/keys", ApiKeySpec, spec)
+    async def add_application(self, account: str, spec: ApplicationSpec) -> ApplicationSpec:
+        return await self._ask("POST", f"accounts/{account}/applications", ApplicationSpec, spec)
+
+    async def add_service(self, account: str, spec: ServiceSpec) -> ServiceSpec:
+        return await self._ask("POST", f"accounts/{account}/services", ServiceSpec, spec)
+
+    async def add_key(self, account: str, spec: ApiKeySpec) -> ApiKeySpec:
+        return await self._ask("POST", f"accounts/{account}/keys", ApiKeySpec, spec)
 
     async def click(self, sid: str, kind: str, resource: str, **values: object) -> AccountSpec:
         """Somebody changes a resource in Twilio's console: `click(ac, "numbers", pn, sms_url="https://…")`."""
@@ -121,32 +164,21 @@ class SimulatorControl:
         spec = DeliverSpec(signature=signature, times=times)
         return await self._ask("POST", f"texts/{message_sid}/deliver", TextResult, spec)
 
-    async def inbox(
-        self,
-        number: str,
-        *,
-        channel: ChannelName = "SMS",
-        after: int = 0,
-        timeout: float = 0.0,  # noqa: ASYNC109
-    ) -> Inbox:
-        """What a person's phone shows from index `after` on, waiting `timeout` seconds for the first of it."""
-        address = f"whatsapp:{number}" if channel == "WhatsApp" else number
-        path = f"inbox/{quote(address, safe='')}?after={after}&timeout={timeout}"
-        return await self._ask("GET", path, Inbox)
+    async def inbox(self, number: str, *, after: int = 0, wait: bool = True) -> list[InboxItem]:
+        """What a person's phone shows from index `after` on, both channels in the order they came.
 
-    async def next_message(
-        self,
-        number: str,
-        *,
-        channel: ChannelName = "SMS",
-        after: int = 0,
-        timeout: float = 30.0,  # noqa: ASYNC109
-    ) -> InboxItem:
+        With `wait` it waits until there is something, however long that is: bound it with `asyncio.timeout`.
+        """
+        while True:
+            seconds = _LONG_POLL if wait else 0
+            inbox = await self._ask("GET", f"inbox/{quote(number, safe='')}?after={after}&timeout={seconds}", Inbox)
+            if inbox.items or not wait:
+                return inbox.items
+
+    async def next_message(self, number: str, *, after: int = 0, timeout: float = 30.0) -> InboxItem:  # noqa: ASYNC109
         """The message at index `after`. Raises TimeoutError if it does not come within `timeout` seconds."""
-        inbox = await self.inbox(number, channel=channel, after=after, timeout=timeout)
-        if not inbox.items:
-            raise TimeoutError(f"no message number {after} on {channel} within {timeout:g} s")
-        return inbox.items[0]
+        async with asyncio.timeout(timeout):
+            return (await self.inbox(number, after=after))[0]
 
     # What becomes of sent messages
 

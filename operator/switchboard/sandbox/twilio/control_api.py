@@ -8,7 +8,7 @@
 | `PATCH accounts/{sid}/{kind}/{sid}` | a click in the console: sets fields as they are named in `records` |
 | `POST texts` TextSpec → TextResult | a person texts |
 | `POST texts/{sid}/deliver` DeliverSpec → TextResult | the webhook is called again |
-| `GET inbox/{address}?after=N&timeout=S` → Inbox | what the person's phone shows, waiting for the next |
+| `GET inbox/{number}?after=N&timeout=S` → Inbox | what the person's phone shows, waiting for the next |
 | `GET messages/{sid}?status=S&timeout=S` | a message, waiting for a status |
 | `POST messages/{sid}/advance` Advance | moves a held one on |
 | `GET messages?account=AC` | all messages, oldest first |
@@ -76,7 +76,7 @@ def routes() -> list[web.RouteDef]:
         web.patch("/_sim/accounts/{sid}/{kind}/{resource}", change_resource),
         web.post("/_sim/texts", text),
         web.post("/_sim/texts/{sid}/deliver", deliver),
-        web.get("/_sim/inbox/{address}", inbox),
+        web.get("/_sim/inbox/{number}", inbox),
         web.get("/_sim/messages", messages),
         web.get("/_sim/messages/{sid}", message),
         web.post("/_sim/messages/{sid}/advance", advance),
@@ -179,10 +179,10 @@ async def deliver(request: web.Request) -> web.Response:
 
 
 async def inbox(request: web.Request) -> web.Response:
-    world, address = world_of(request), request.match_info["address"]
+    world, number = world_of(request), request.match_info["number"]
     after = int(request.query.get("after", "0"))
-    await world.watchers.wait_for(lambda: len(world.inboxes.get(address, [])) > after, _wait(request))
-    items = world.inboxes.get(address, [])[after:]
+    await world.watchers.wait_for(lambda: len(world.inboxes.get(number, [])) > after, _wait(request))
+    items = world.inboxes.get(number, [])[after:]
     return _json(Inbox(items=items, next=after + len(items)))
 
 

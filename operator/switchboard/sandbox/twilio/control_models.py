@@ -174,10 +174,11 @@ class TextResult(Model):
 
 
 class InboxItem(Model):
-    """A message on a person's phone. `sender` and `to` with their channel's prefix."""
+    """A message on a person's phone. `index` counts from 0 over both channels; addresses are E.164."""
 
     index: int
     message_sid: str
+    channel: ChannelName
     sender: str
     to: str
     body: str

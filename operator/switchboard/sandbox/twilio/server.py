@@ -6,7 +6,7 @@ from typing import Self
 from aiohttp import web
 
 from switchboard.sandbox.twilio import api_messages, api_messaging, api_numbers, builder, control_api
-from switchboard.sandbox.twilio.control import SimulatorControl
+from switchboard.sandbox.twilio.control import Control
 from switchboard.sandbox.twilio.control_models import Config
 from switchboard.sandbox.twilio.http import WORLD, api
 from switchboard.sandbox.twilio.inbound import Inbound
@@ -30,13 +30,13 @@ class TwilioSimulator:
         self._webhooks = Webhooks(self.world)
         self._outbound = Outbound(self.world, self._webhooks)
         self._runner: web.AppRunner | None = None
-        self._control: SimulatorControl | None = None
+        self._control: Control | None = None
 
     @property
-    def control(self) -> SimulatorControl:
+    def control(self) -> Control:
         """A client of the control API, closed with the simulator."""
         if self._control is None:
-            self._control = SimulatorControl(self.url)
+            self._control = Control(self.url)
         return self._control
 
     async def start(self) -> None:

@@ -58,7 +58,7 @@ class World:
     faults: Faults = field(default_factory=Faults)
     plans: list[DeliveryPlan] = field(default_factory=list)
     inboxes: dict[str, list[InboxItem]] = field(default_factory=dict)
-    """By the person's address, with its channel's prefix."""
+    """By the person's number: one phone with both channels on it."""
     requests: list[RequestEntry] = field(default_factory=list)
     webhook_calls: list[WebhookCall] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
@@ -101,13 +101,15 @@ class World:
         if message.arrived:
             return
         message.arrived = True
-        inbox = self.inboxes.setdefault(message.to, [])
+        to = message.to.removeprefix("whatsapp:")
+        inbox = self.inboxes.setdefault(to, [])
         inbox.append(
             InboxItem(
                 index=len(inbox),
                 message_sid=message.sid,
-                sender=message.sender,
-                to=message.to,
+                channel="SMS" if to == message.to else "WhatsApp",
+                sender=message.sender.removeprefix("whatsapp:"),
+                to=to,
                 body=message.body,
                 media=[media.content_type for media in message.media],
                 time=self.clock.now(),
