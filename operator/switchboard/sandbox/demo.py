@@ -23,7 +23,8 @@ from switchboard.sandbox.processes import ProcessFailed
 from switchboard.sandbox.stack import Cluster, Kubectl, Manifest, NotInTime, condition, reason
 from switchboard.sandbox.story import Story
 from switchboard.sandbox.tables import table
-from switchboard.sandbox.twilio.control import Control
+from switchboard.sandbox.twilio.control import SimulatorControl
+from switchboard.sandbox.twilio.control_models import AccountSpec, NumberSpec, SenderSpec
 
 QUICKSTART = Path("examples/quickstart")
 PERSON = "+14155550100"
@@ -115,14 +116,19 @@ def _namespace(objects: Sequence[Manifest]) -> str:
     return next(str(entry["metadata"]["name"]) for entry in objects if entry["kind"] == "Namespace")
 
 
-async def _open_account(control: Control, objects: Sequence[Manifest]) -> str:
+async def _open_account(control: SimulatorControl, objects: Sequence[Manifest]) -> str:
     """Gives the simulator the account that the quickstart's Secret speaks of; the number has a webhook already."""
     secret = next(entry for entry in objects if entry["kind"] == "Secret")["stringData"]
     connector = next(entry for entry in objects if entry["kind"] == "TwilioConnector")
     number = str(connector["spec"]["fromNumber"])
-    await control.create_account(sid=secret["accountSid"], auth_token=secret["authToken"], friendly_name="Acme")
-    await control.add_number(secret["accountSid"], number, sms_url=OLD_WEBHOOK)
-    await control.add_sender(secret["accountSid"], number)
+    account = AccountSpec(
+        sid=secret["accountSid"],
+        auth_token=secret["authToken"],
+        friendly_name="Acme",
+        numbers=[NumberSpec(phone_number=number, sms_url=OLD_WEBHOOK)],
+        senders=[SenderSpec(phone_number=number)],
+    )
+    await control.create_account(account)
     return number
 
 

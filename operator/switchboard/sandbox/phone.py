@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import sys
 
 from switchboard.api.meta import Channel
 from switchboard.sandbox.story import Story
-from switchboard.sandbox.twilio.control import Control
+from switchboard.sandbox.twilio.control import SimulatorControl
+from switchboard.sandbox.twilio.control_models import InboxItem
 
+CHANNELS: tuple[Channel, ...] = ("SMS", "WhatsApp")
 HELP = "Type a message and press Enter. /whatsapp and /sms change the channel, /quit ends the demo."
 
 
 class Phone:
     """One person's phone, on both channels."""
 
-    def __init__(self, control: Control, number: str, story: Story) -> None:
+    def __init__(self, control: SimulatorControl, number: str, story: Story) -> None:
         self.number = number
         self.channel: Channel = "SMS"
         self._control = control
@@ -28,19 +29,17 @@ class Phone:
         Raises:
             TimeoutError: no answer within `timeout` seconds.
         """
-        seen = await self._control.inbox(self.number, wait=False)
+        seen = await self._control.inbox(self.number, channel=channel)
         self._story.chat(f"{self.number} on {channel}", text, reply=False)
         await self._control.text(self.number, to, text, channel=channel)
-        async with asyncio.timeout(timeout):
-            answers = await self._control.inbox(self.number, after=len(seen))
-        for answer in answers:
-            self._story.chat(f"{to} on {channel}", answer.body, reply=True)
-        return answers[0].body
+        answer = await self._control.next_message(self.number, channel=channel, after=seen.next, timeout=timeout)
+        self._show(answer, channel)
+        return answer.body
 
     async def converse(self, to: str) -> None:
         """Reads lines from the terminal until /quit or its end, and prints all that comes in."""
         self._story.say(HELP)
-        showing = asyncio.create_task(self._show())
+        showing = [asyncio.create_task(self._follow(channel)) for channel in CHANNELS]
         reader = asyncio.StreamReader()
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
@@ -62,13 +61,17 @@ class Phone:
                         await self._control.text(self.number, to, text, channel=self.channel)
         finally:
             transport.close()
-            showing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await showing
+            for task in showing:
+                task.cancel()
+            await asyncio.gather(*showing, return_exceptions=True)
 
-    async def _show(self) -> None:
-        seen = len(await self._control.inbox(self.number, wait=False))
+    def _show(self, message: InboxItem, channel: Channel) -> None:
+        self._story.chat(f"{message.sender.removeprefix('whatsapp:')} on {channel}", message.body, reply=True)
+
+    async def _follow(self, channel: Channel) -> None:
+        seen = (await self._control.inbox(self.number, channel=channel)).next
         while True:
-            for answer in await self._control.inbox(self.number, after=seen):
-                seen += 1
-                self._story.chat(f"{answer.sender} on {answer.channel}", answer.body, reply=True)
+            inbox = await self._control.inbox(self.number, channel=channel, after=seen, timeout=60)
+            for message in inbox.items:
+                self._show(message, channel)
+            seen = inbox.next

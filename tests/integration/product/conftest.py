@@ -13,6 +13,7 @@ import pytest_asyncio
 from switchboard.kube.resources import TWILIO_CONNECTORS
 from switchboard.sandbox import stack
 from switchboard.sandbox.stack import Manifest, reason
+from switchboard.sandbox.twilio.control_models import AccountSpec, ChannelName, NumberSpec, SenderSpec
 
 QUICKSTART = Path(__file__).parents[3] / "examples" / "quickstart"
 OLD_WEBHOOK = "https://old.example.com/sms"
@@ -45,13 +46,17 @@ class Tenant:
         )
         return connector
 
-    async def ask(self, text: str, channel: str = "SMS") -> str:
+    async def ask(self, text: str, channel: ChannelName = "SMS") -> str:
         """The answer to a text."""
         control = self.product.twilio.control
-        before = len(await control.inbox(self.person, wait=False))
+        before = (await control.inbox(self.person, channel=channel)).next
         await control.text(self.person, self.number, text, channel=channel)
-        answers = await control.inbox(self.person, after=before)
-        return str(answers[0].body)
+        return str((await control.next_message(self.person, channel=channel, after=before)).body)
+
+    async def at_twilio(self) -> NumberSpec:
+        """The number as Twilio has it now."""
+        account = await self.product.twilio.control.account(self.account)
+        return next(number for number in account.numbers if number.phone_number == self.number)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -60,9 +65,15 @@ async def tenant(product: Any) -> Tenant:
     namespace = await product.namespace()
     account, token = f"AC{secrets.token_hex(16)}", secrets.token_hex(16)
     number, person = product.twilio.number(), product.twilio.number()
-    await product.twilio.control.create_account(sid=account, auth_token=token, friendly_name="Acme")
-    await product.twilio.control.add_number(account, number, sms_url=OLD_WEBHOOK)
-    await product.twilio.control.add_sender(account, number)
+    await product.twilio.control.create_account(
+        AccountSpec(
+            sid=account,
+            auth_token=token,
+            friendly_name="Acme",
+            numbers=[NumberSpec(phone_number=number, sms_url=OLD_WEBHOOK)],
+            senders=[SenderSpec(phone_number=number)],
+        )
+    )
     objects = [entry for entry in stack.manifests(QUICKSTART) if entry["kind"] != "Namespace"]
     for entry in objects:
         entry["metadata"]["namespace"] = namespace

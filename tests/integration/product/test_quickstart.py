@@ -28,7 +28,7 @@ async def test_the_quickstart_is_connected_and_registered_at_twilio(customer: An
     connector = await customer.connected()
     assert condition(connector, "Ready")["status"] == "True"
     assert connector["status"]["agent"] == "support"
-    number = await customer.product.twilio.control.number(customer.account, customer.number)
+    number = await customer.at_twilio()
     assert number.sms_url.startswith(connector["status"]["webhookURL"])
     assert connector["status"]["webhookURL"].endswith(message_path(customer.namespace, "production-sms"))
 
@@ -72,11 +72,11 @@ async def test_only_a_right_signature_is_let_in_and_a_repeated_message_is_answer
         assert await post(**{"X-Twilio-Signature": "d3Jvbmc="}) == 403
         assert await post() == 403
         assert await post(**{"X-Twilio-Signature": right}) == 200
-        await control.inbox(customer.person, after=0)
+        await control.next_message(customer.person)
         assert await post(**{"X-Twilio-Signature": right}) == 200
     # A later message of the same conversation is answered after all that came before it.
     assert await customer.ask("order 7") == "Order 7 is on its way."
-    assert [answer.body for answer in await control.inbox(customer.person, wait=False)] == [
+    assert [answer.body for answer in (await control.inbox(customer.person)).items] == [
         "We are open 9 to 5, Monday to Friday.",
         "Order 7 is on its way.",
     ]
@@ -106,7 +106,7 @@ async def test_deleting_the_connector_puts_the_old_webhook_back(customer: Any) -
     kubectl = customer.product.kubectl
     await kubectl.api.delete(TWILIO_CONNECTORS, "production-sms", customer.namespace)
     await kubectl.until(TWILIO_CONNECTORS, "production-sms", lambda _: True, customer.namespace, gone=True)
-    number = await customer.product.twilio.control.number(customer.account, customer.number)
+    number = await customer.at_twilio()
     assert number.sms_url == "https://old.example.com/sms"
     agent = await kubectl.until(AGENTS, "support", lambda it: reason(it) == "ConnectorMissing", customer.namespace)
     assert "production-sms" in condition(agent, "Ready")["message"]
