@@ -78,6 +78,12 @@ class ModelEngine(Model):
     """The provider's key."""
     base_url: HttpUrl | None = Field(default=None, alias="baseURL")
     """Another server that speaks the provider's protocol: vLLM, Ollama, LiteLLM, a gateway."""
+    api_version: str | None = Field(default=None, pattern=r"^[A-Za-z0-9.-]+$", max_length=40)
+    """Provider azure: the `api-version` of its requests. Not needed where baseURL ends in `/openai/v1`."""
+    region: str | None = Field(default=None, pattern=r"^[a-z0-9-]+$", max_length=40)
+    """Provider bedrock: the AWS region. Default: the pod's own, as AWS sets it in the environment."""
+    stream: bool = False
+    """Ask for the answer piece by piece: for servers that only stream, and gateways that cut idle connections."""
     settings: ModelSettings = ModelSettings()
     """Settings of each request."""
     limits: UsageLimits = UsageLimits()
@@ -107,7 +113,9 @@ class EndpointEngine(Model):
     """An agent of one's own, reached over HTTP."""
 
     url: HttpUrl
-    """For A2A the agent's base URL (its card is read below it), for HTTP where each turn is posted."""
+    """For A2A the agent's base URL (its card is read below it), for HTTP where each turn is posted.
+
+    Headers go to this origin only."""
     protocol: Literal["A2A", "HTTP"] = "A2A"
     """A2A (https://a2a-protocol.org) or a plain JSON POST."""
     headers_secret_ref: SecretReference | None = None

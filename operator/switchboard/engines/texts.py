@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from urllib.parse import urlsplit
 
 RESULT_MAX = 4096
 """Characters of a step's arguments and result."""
@@ -16,6 +17,12 @@ _SECRET_MIN = 6
 def cut(text: str, limit: int) -> str:
     """The text, at most `limit` characters long; what was left out shows as an ellipsis."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def shown(url: str) -> str:
+    """A URL as it may be shown: without user, password, query and fragment, where tokens stand."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 class Redactor:

@@ -29,9 +29,9 @@ from switchboard.engines.endpoint.a2a_wire import (
     Task,
     choose,
 )
-from switchboard.engines.endpoint.transport import SessionFactory, Transport, shown
+from switchboard.engines.endpoint.transport import SessionFactory, Transport
 from switchboard.engines.steps import bounded
-from switchboard.engines.texts import cut
+from switchboard.engines.texts import cut, shown
 
 CARD_SECONDS = 300.0
 """How long a card is believed."""

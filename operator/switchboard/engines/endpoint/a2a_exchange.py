@@ -20,9 +20,9 @@ from switchboard.engines.endpoint.a2a_wire import (
     RpcAnswer,
     Task,
 )
-from switchboard.engines.endpoint.transport import FIELD, Reply, Transport, parse_json, shown
+from switchboard.engines.endpoint.transport import FIELD, Reply, Transport, parse_json
 from switchboard.engines.steps import Stopwatch
-from switchboard.engines.texts import ERROR_MAX, RESULT_MAX, Redactor
+from switchboard.engines.texts import ERROR_MAX, RESULT_MAX, Redactor, shown
 
 _RETRYABLE = frozenset({-32603, -32000, TASK_NOT_FOUND})
 """Internal error, the server error that JSON-RPC leaves to implementations, and a task that is gone."""

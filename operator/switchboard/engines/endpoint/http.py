@@ -18,9 +18,10 @@ from switchboard.api.meta import Channel, Model
 from switchboard.api.runtime import SecretFiles
 from switchboard.engines.base import Answer, EngineError, EngineRefused, EngineUnavailable, Said, TurnInput
 from switchboard.engines.endpoint import signing
-from switchboard.engines.endpoint.transport import FIELD, Reply, SessionFactory, Transport, parse_json, shown
+from switchboard.engines.endpoint.transport import FIELD, Reply, SessionFactory, Transport, parse_json
 from switchboard.engines.secrets import SecretFile
 from switchboard.engines.steps import Stopwatch
+from switchboard.engines.texts import shown
 
 MEDIA_BYTES = 5 << 20
 """Bytes of media that one request carries in all; what is beyond is named only."""

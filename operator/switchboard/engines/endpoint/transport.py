@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn
-from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -20,7 +19,7 @@ from switchboard.api.engine import EndpointEngine
 from switchboard.api.runtime import SecretFiles
 from switchboard.engines.base import EngineError, EngineMisconfigured, EngineRefused, EngineUnavailable, TurnInput
 from switchboard.engines.secrets import HeaderFiles
-from switchboard.engines.texts import Redactor
+from switchboard.engines.texts import Redactor, shown
 
 FIELD: Final = "spec.template.engine.endpoint"
 ANSWER_BYTES: Final = 1 << 20
@@ -150,13 +149,6 @@ def parse_json(reply: Reply, url: str) -> object:
     except (ValueError, RecursionError):
         raise EngineRefused("EndpointAnswerInvalid", f"{shown(url)} answered with something that is not JSON") from None
     return value
-
-
-def shown(url: str) -> str:
-    """A URL as it may be shown: without user, password, query and fragment, where tokens stand."""
-    parts = urlsplit(url)
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
 
 
 def trace_headers(turn: TurnInput) -> dict[str, str]:
