@@ -23,7 +23,7 @@ from switchboard.sandbox.processes import ProcessFailed
 from switchboard.sandbox.stack import Cluster, Kubectl, Manifest, NotInTime, condition, reason
 from switchboard.sandbox.story import Story
 from switchboard.sandbox.tables import table
-from switchboard.sandbox.twilio.control import SimulatorControl
+from switchboard.sandbox.twilio.control import Control
 from switchboard.sandbox.twilio.control_models import AccountSpec, NumberSpec, SenderSpec
 
 QUICKSTART = Path("examples/quickstart")
@@ -116,7 +116,7 @@ def _namespace(objects: Sequence[Manifest]) -> str:
     return next(str(entry["metadata"]["name"]) for entry in objects if entry["kind"] == "Namespace")
 
 
-async def _open_account(control: SimulatorControl, objects: Sequence[Manifest]) -> str:
+async def _open_account(control: Control, objects: Sequence[Manifest]) -> str:
     """Gives the simulator the account that the quickstart's Secret speaks of; the number has a webhook already."""
     secret = next(entry for entry in objects if entry["kind"] == "Secret")["stringData"]
     connector = next(entry for entry in objects if entry["kind"] == "TwilioConnector")

@@ -21,7 +21,7 @@ from switchboard.kube.client import Changed, KubeApi, Synced, connect
 from switchboard.kube.resources import CRDS, ResourceType
 from switchboard.reconcile.permissions import webhook_cluster_role
 from switchboard.sandbox.processes import Process, ProcessFailed, free_port, tail
-from switchboard.sandbox.twilio.control import SimulatorControl
+from switchboard.sandbox.twilio.control import Control
 
 MANAGER = "switchboard-sandbox"
 Manifest = dict[str, Any]
@@ -87,7 +87,7 @@ async def cluster(
 
 
 @asynccontextmanager
-async def simulator(directory: Path) -> AsyncIterator[tuple[str, SimulatorControl]]:
+async def simulator(directory: Path) -> AsyncIterator[tuple[str, Control]]:
     """The Twilio simulator as a process: its URL, and what steers it."""
     process = Process(
         "twilio", [sys.executable, "-m", "switchboard.sandbox.twilio", "--port", "0"], directory / "twilio.log"
@@ -98,7 +98,7 @@ async def simulator(directory: Path) -> AsyncIterator[tuple[str, SimulatorContro
         url = re.search(r"http://[\w.:]+", ready)
         if url is None:
             raise ProcessFailed(f"the Twilio simulator did not name its address: {ready}")
-        async with SimulatorControl(url[0]) as control:
+        async with Control(url[0]) as control:
             yield url[0], control
     finally:
         await process.stop()

@@ -49,14 +49,14 @@ class Tenant:
     async def ask(self, text: str, channel: ChannelName = "SMS") -> str:
         """The answer to a text."""
         control = self.product.twilio.control
-        before = (await control.inbox(self.person, channel=channel)).next
+        before = len(await control.inbox(self.person, wait=False))
         await control.text(self.person, self.number, text, channel=channel)
-        return str((await control.next_message(self.person, channel=channel, after=before)).body)
+        return str((await control.next_message(self.person, after=before)).body)
 
     async def at_twilio(self) -> NumberSpec:
         """The number as Twilio has it now."""
-        account = await self.product.twilio.control.account(self.account)
-        return next(number for number in account.numbers if number.phone_number == self.number)
+        number: NumberSpec = await self.product.twilio.control.number(self.account, self.number)
+        return number
 
 
 @pytest_asyncio.fixture(loop_scope="session")
