@@ -9,6 +9,7 @@ from collections.abc import Callable
 from kubesandbox.client import Client
 from kubesandbox.controllers.accounts import Accounts
 from kubesandbox.controllers.deployments import Deployments
+from kubesandbox.controllers.endpoints import EndpointSlices
 from kubesandbox.controllers.loop import Shared
 from kubesandbox.controllers.replicasets import ReplicaSets
 from kubesandbox.controllers.scheduler import Scheduler
@@ -19,7 +20,7 @@ __all__ = ["run"]
 async def run(client: Client, ready: Callable[[], None] | None = None) -> None:
     """Run every controller until cancelled; `ready` is called when all have seen the cluster's state."""
     shared = Shared(client, {}, {})
-    controllers = [kind(shared) for kind in (Accounts, Deployments, ReplicaSets, Scheduler)]
+    controllers = [kind(shared) for kind in (Accounts, Deployments, EndpointSlices, ReplicaSets, Scheduler)]
     async with asyncio.TaskGroup() as group:
         for cache in shared.caches.values():
             group.create_task(cache.run())

@@ -79,9 +79,7 @@ def _progress(seen: Observed, held: Object, new: Object, created: Object | None,
     return [*_without(conditions, "Progressing"), wanted]
 
 
-def _progressing(
-    seen: Observed, held: Object, new: Object, created: Object | None, now: dt.datetime
-) -> Object | None:
+def _progressing(seen: Observed, held: Object, new: Object, created: Object | None, now: dt.datetime) -> Object | None:
     """The Progressing condition to set, None to leave it as it is."""
     deployment = seen.deployment
     before = about.condition(deployment, "Progressing")

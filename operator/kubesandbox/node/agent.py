@@ -22,6 +22,7 @@ from kubesandbox.node.environment import INHERITED
 from kubesandbox.node.pod import PodWorker, Surroundings
 from kubesandbox.node.process import Processes
 from kubesandbox.node.registration import Description, Registration, inherited
+from kubesandbox.node.router import Router
 from kubesandbox.node.server import KubeletServer
 from kubesandbox.node.sources import Sources
 
@@ -56,6 +57,7 @@ class Node:
         self._workers: dict[str, PodWorker] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._router = Router(client)
 
     @property
     def name(self) -> str:
@@ -63,7 +65,8 @@ class Node:
 
     @property
     def router_url(self) -> str:
-        return "-"
+        """Where the router listens."""
+        return f"http://127.0.0.1:{self._router.port}"
 
     async def __aenter__(self) -> Self:
         check_loopback()
@@ -127,6 +130,8 @@ class Node:
         await self._registration.register()
         for part in (self._registration.keep(), recorder.run(), sources.run(), pods.run()):
             self._spawn(part)
+        self._stack.push_async_callback(self._router.close)
+        await self._router.start("127.0.0.1", self._options.router_port)
 
     def _spawn(self, part: Coroutine[Any, Any, None]) -> None:
         self._tasks.append(asyncio.create_task(part))
