@@ -102,7 +102,7 @@ class WebhookSettings(_Settings):
     """Seconds after which another pod takes over the turn of one that died."""
     send_seconds: float = Field(default=10, gt=0)
     """Seconds that one request to send may take."""
-    send_attempts: int = Field(default=8, ge=1)
+    send_attempts: int = Field(default=12, ge=1)
     """Requests to send one reply that Twilio puts off (429), before it fails."""
     replies_per_hour: int = Field(default=60, ge=1)
     """Replies to one contact within an hour; beyond them its messages are kept and not answered."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from switchboard.api.agent import ConnectorRoute
 from switchboard.api.connector import TwilioConnector
 from switchboard.api.runtime import WebhookConfig, message_path, status_path
+from switchboard.log.records import Message
 from switchboard.providers.base import Channel, OutboundMessage
 from switchboard.providers.twilio.api import TwilioConnections
 from switchboard.providers.twilio.client import TwilioClient
@@ -31,6 +33,7 @@ class Connector:
     name: str
     """Of the TwilioConnector."""
     uid: str
+    created: datetime
     label: str
     """In metrics."""
     number: str | None
@@ -56,14 +59,14 @@ class Connector:
         """Where Twilio posts what became of `attempt`."""
         return self.base_url + status_path(self.namespace, self.name, attempt)
 
-    def outbound(self, channel: Channel, contact: str, body: str, attempt: str) -> OutboundMessage:
-        """A text of the connector's to whom its route sends answers to `contact`."""
+    def outbound(self, channel: Channel, message: Message, attempt: str) -> OutboundMessage:
+        """A kept reply as it is sent. SMS go through the messaging service, if there is one."""
         service = self.messaging_service if channel is Channel.SMS else None
         return OutboundMessage(
             channel=channel,
-            recipient=self.line.receiver(contact),
-            body=body,
-            sender=self.number or "",
+            recipient=message.recipient,
+            body=message.body,
+            sender=self.number or (message.sender if message.sender.startswith("+") else ""),
             service=service or "",
             status_callback=self.status_url(attempt),
         )
@@ -155,6 +158,7 @@ class Connectors:
         return Connector(
             name=route.name,
             uid=manifest.metadata.uid,
+            created=manifest.metadata.creation_timestamp or datetime.now(UTC),
             label=manifest.connector_name,
             number=spec.from_number,
             messaging_service=spec.messaging_service_sid,

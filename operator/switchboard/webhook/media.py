@@ -7,8 +7,8 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from switchboard.api.conversation import MediaItem
 from switchboard.engines.base import Media
+from switchboard.log.records import Attachment
 from switchboard.providers.base import Media as Remote
 from switchboard.providers.base import MediaSource
 from switchboard.providers.errors import MediaRefusedError, ProviderError
@@ -36,11 +36,11 @@ class Fetcher:
         self._bounds = bounds
         self._left = bounds.turn_bytes
 
-    async def fetch(self, items: Sequence[MediaItem]) -> list[Media]:
+    async def fetch(self, items: Sequence[Attachment]) -> list[Media]:
         """The files, in order."""
         return [await self._one(item) for item in items]
 
-    async def _one(self, item: MediaItem) -> Media:
+    async def _one(self, item: Attachment) -> Media:
         bounds = self._bounds
         try:
             async with asyncio.timeout(bounds.seconds):

@@ -85,7 +85,7 @@ class Onboarding:
             if request is None:
                 await self._create(connector, asker)
             if connector.onboarding_message and not onboarded:
-                await self._announce(connector, asker, taken.recorded.conversation)
+                await self._announce(connector, message, taken.recorded.conversation)
                 onboarded = True
         if not taken.recorded.duplicate or request is None:
             self._count(asker, message, onboarded=onboarded)
@@ -111,9 +111,8 @@ class Onboarding:
             "a stranger asks to be let in", extra={"connector": asker.connector, "request": body["metadata"]["name"]}
         )
 
-    async def _announce(self, connector: Connector, asker: Asker, conversation: str) -> None:
-        sender = connector.number or connector.messaging_service or ""
-        reply = Reply(sender, asker.contact, connector.onboarding_message)
+    async def _announce(self, connector: Connector, message: InboundMessage, conversation: str) -> None:
+        reply = Reply(connector.number or message.recipient, message.sender, connector.onboarding_message)
         await self.conversations.announce(conversation, ANNOUNCEMENT, reply, revision=self.revision())
 
     def _count(self, asker: Asker, message: InboundMessage, *, onboarded: bool) -> None:

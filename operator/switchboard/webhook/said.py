@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from switchboard.api.conversation import Step
 from switchboard.engines.base import Media, Said
@@ -35,13 +36,23 @@ def text(body: str, attributes: Mapping[str, str]) -> str:
     return "\n".join(lines)
 
 
-def trim(history: Sequence[Said], *, characters: int) -> list[Said]:
-    """The newest of `history` whose texts together have at most `characters`, oldest first."""
-    kept: list[Said] = []
-    for one in reversed(history):
-        characters -= len(one.text)
-        if characters < 0:
-            break
-        kept.append(one)
-    kept.reverse()
-    return kept
+def dialogue(messages: Sequence[Message], steps: Mapping[str, Sequence[Step]]) -> list[Said]:
+    """Kept messages, oldest first, as a conversation: an answer's parts as one, and only what reached the contact.
+
+    `steps`: what was done to make each answer, by execution.
+    """
+    told: list[Said] = []
+    last: str | None = None
+    for message in messages:
+        if message.direction == "Inbound":
+            last = None
+            told.append(said(message))
+            continue
+        if message.state in {"Failed", "Cancelled"}:
+            continue
+        if message.execution is not None and message.execution == last:
+            told[-1] = replace(told[-1], text=f"{told[-1].text}\n{message.body}")
+            continue
+        last = message.execution
+        told.append(said(message, steps=steps.get(last, ()) if last else ()))
+    return told

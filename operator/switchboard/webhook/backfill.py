@@ -1,0 +1,151 @@
+"""What Twilio took while nobody answered: found by listing, and recorded as if it came now."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from switchboard.log.errors import LeaseLost, LogError
+from switchboard.log.protocol import ConversationLog
+from switchboard.providers.base import Channel, InboundMessage
+from switchboard.providers.errors import ProviderError
+from switchboard.providers.twilio.inbound import PROVIDER, format_address, parse_address
+from switchboard.providers.twilio.opt_out import keyword
+from switchboard.providers.twilio.resources import Message
+from switchboard.webhook import metrics
+from switchboard.webhook.connectors import Connector, Connectors
+from switchboard.webhook.intake import Desk
+
+log = logging.getLogger(__name__)
+
+LEASE_SECONDS = 120.0
+SETTLING = timedelta(seconds=20)
+"""Messages younger than this are left to their webhook: Twilio delivers, with all retries, within 15 seconds."""
+OVERLAP = timedelta(minutes=5)
+"""How far behind the cursor is looked again: Twilio's listing is not in the order of arrival to the second."""
+AGAIN_SECONDS = 30.0
+"""Least time between two looks for one connector, however often something makes us doubt."""
+_LIMIT = 10_000
+
+
+@dataclass(slots=True)
+class Backfill:
+    """Looks at Twilio for messages that no webhook brought."""
+
+    conversations: ConversationLog
+    connectors: Connectors
+    desk: Desk
+    holder: str
+    interval: float
+    """Seconds between two looks."""
+    missed: timedelta
+    """Age beyond which a message is recorded and not answered."""
+    retention: timedelta
+    _doubts: set[str] = field(default_factory=set)
+    _looked: dict[str, float] = field(default_factory=dict)
+    _wanted: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def doubt(self, connector: str) -> None:
+        """A message of this connector may have been missed."""
+        self._doubts.add(connector)
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Looks at the start, when in doubt, and at the interval; never ends."""
+        loop = asyncio.get_running_loop()
+        while True:
+            now = loop.time()
+            due = now + self.interval
+            for name, connector in list(self.connectors.by_name.items()):
+                wait = AGAIN_SECONDS if name in self._doubts else self.interval
+                at = self._looked.get(name, now - wait) + wait
+                if at <= now:
+                    self._looked[name] = now
+                    self._doubts.discard(name)
+                    await self._look(connector)
+                    at = now + self.interval
+                due = min(due, at)
+            try:
+                async with asyncio.timeout(max(0.05, due - loop.time())):
+                    await self._wanted.wait()
+            except TimeoutError:
+                pass
+            self._wanted.clear()
+
+    async def _look(self, connector: Connector) -> None:
+        try:
+            lease = await self.conversations.backfill(connector.name, self.holder, seconds=LEASE_SECONDS)
+            if lease is None:
+                return
+            now = datetime.now(UTC)
+            cursor = lease.cursor
+            try:
+                async with asyncio.timeout(LEASE_SECONDS - 10):
+                    await self._record(connector, self._since(connector, cursor, now), now)
+                cursor = now - SETTLING
+            finally:
+                await self.conversations.backfilled(lease, cursor)
+        except (ProviderError, LogError, LeaseLost, TimeoutError) as error:
+            log.warning("looking for missed messages failed", extra={"connector": connector.name, "error": str(error)})
+            self._doubts.add(connector.name)
+
+    def _since(self, connector: Connector, cursor: datetime | None, now: datetime) -> datetime:
+        """From when on is looked: never behind the retention's edge, nor from before there was the connector."""
+        edge = max(now - self.retention, connector.created)
+        return max(edge, cursor - OVERLAP) if cursor is not None else edge
+
+    async def _record(self, connector: Connector, since: datetime, now: datetime) -> None:
+        listed: list[Message] = []
+        for address in addresses(connector):
+            listed += await connector.client.list_messages(to=address, sent_since=since.date(), limit=_LIMIT)
+        until = now - SETTLING
+        found = [one for one in listed if one.inbound and (at := time_of(one)) is not None and since <= at <= until]
+        if not connector.number:
+            found = [one for one in found if one.messaging_service_sid == connector.messaging_service]
+        account = connector.credentials.account_sid
+        known = await self.conversations.known(PROVIDER, account, [one.sid for one in found])
+        missing = sorted((one for one in found if one.sid not in known), key=lambda one: time_of(one) or now)
+        for one in missing:
+            await self._take(connector, one, now)
+        if missing:
+            log.warning("messages were found at Twilio", extra={"connector": connector.name, "messages": len(missing)})
+
+    async def _take(self, connector: Connector, one: Message, now: datetime) -> None:
+        message = await inbound(connector, one)
+        if message is None or connector.line.refuses(message) is not None:
+            return
+        received = time_of(one) or now
+        taken = await self.desk.take(connector, message, received=received, missed=now - received > self.missed)
+        if not taken.recorded.duplicate:
+            metrics.BACKFILLED.labels(connector.label, taken.recorded.state).inc()
+
+
+def addresses(connector: Connector) -> list[str]:
+    """What is asked for: the number on each channel; everything where a messaging service holds the numbers."""
+    if connector.number is None:
+        return [""]
+    return [format_address(Channel(channel), connector.number) for channel in sorted(connector.line.channels)]
+
+
+def time_of(message: Message) -> datetime | None:
+    """When Twilio received it."""
+    return message.date_sent or message.date_created
+
+
+async def inbound(connector: Connector, one: Message) -> InboundMessage | None:
+    """A listed message as a webhook would have brought it; None on a channel that is not known."""
+    try:
+        channel, sender = parse_address(one.from_)
+        _, recipient = parse_address(one.to)
+    except ValueError:
+        return None
+    message = InboundMessage(
+        PROVIDER, one.account_sid or connector.credentials.account_sid, one.sid, channel, sender, recipient, one.body
+    )
+    message.keyword = keyword(channel, one.body)
+    message.received_at = time_of(one)
+    if one.num_media:
+        message.media = await connector.client.list_media(one.sid)
+    return message

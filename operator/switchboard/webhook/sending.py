@@ -1,0 +1,204 @@
+"""Replies on their way: each attempt recorded before it is made, and none repeated whose outcome is not known."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from switchboard.log.errors import LogUnavailable, OptedOut
+from switchboard.log.protocol import ConversationLog
+from switchboard.log.records import Attempt, DeliveryNews, Message, Turn
+from switchboard.providers.base import Channel
+from switchboard.providers.errors import (
+    CredentialsError,
+    OutcomeUnknownError,
+    ProviderError,
+    RejectedError,
+    UnavailableError,
+)
+from switchboard.providers.twilio.inbound import delivery_state, format_address
+from switchboard.webhook import metrics
+from switchboard.webhook.connectors import Connector, Connectors
+from switchboard.webhook.lease import Held
+
+log = logging.getLogger(__name__)
+
+WINDOW = timedelta(hours=24)
+"""How long after a person wrote WhatsApp takes free text: https://www.twilio.com/docs/whatsapp/key-concepts"""
+WINDOW_CLOSED = "WindowClosed: WhatsApp takes free text only within 24 hours after the person wrote."
+_MARGIN = 2.0
+"""Seconds between the end of a request and the deadline that a successor waits for."""
+_LOOK_UP = 50
+_CLOCKS = timedelta(seconds=30)
+
+Telling = Callable[[Connector | None, Message], Awaitable[None]]
+"""Tells people of a reply that nobody confirmed."""
+
+
+def window_closed(turn: Turn, now: datetime) -> bool:
+    """Whether a reply to `turn` comes too late for WhatsApp."""
+    if turn.conversation.channel != "WhatsApp" or not turn.messages:
+        return False
+    return now - max(message.time for message in turn.messages) >= WINDOW
+
+
+def pause(attempts: int, retry_after: float | None) -> float:
+    """Seconds before the next attempt: doubling to a minute, with jitter, and never sooner than Twilio asks."""
+    longest = min(60.0, 2.0 ** min(attempts - 1, 10))
+    return max(retry_after or 0.0, random.uniform(longest / 2, longest))  # noqa: S311 - jitter
+
+
+@dataclass(slots=True)
+class Sender:
+    """Sends the parts of a turn, in order."""
+
+    conversations: ConversationLog
+    connectors: Connectors
+    seconds: float
+    """That one request may take."""
+    most_attempts: int
+    tell: Telling
+
+    async def send(self, held: Held) -> None:
+        """Sends what the turn made, until all is settled or something has to wait. Raises LeaseLost."""
+        for message in list(held.turn.outbound):
+            connector = self.connectors.by_name.get(held.turn.conversation.connector)
+            if not await self._settle(held, connector, message):
+                return
+
+    async def _settle(self, held: Held, connector: Connector | None, message: Message) -> bool:
+        """Whether the next part may be seen to."""
+        now = datetime.now(UTC)
+        if message.attempt is not None:
+            return await self._doubt(held, connector, message, message.attempt)
+        if message.not_before is not None and message.not_before > now:
+            return False
+        if connector is None:
+            await held.write("cancel", lambda turn: self.conversations.cancel(turn, message, error=_NO_CONNECTOR))
+            return True
+        if window_closed(held.turn, now):
+            await held.write("cancel", lambda turn: self.conversations.cancel(turn, message, error=WINDOW_CLOSED))
+            metrics.SENDS.labels(connector.label, "window_closed").inc()
+            return True
+        try:
+            attempt = await held.write(
+                "begin_attempt",
+                lambda turn: self.conversations.begin_attempt(turn, message, seconds=self.seconds + _MARGIN),
+            )
+        except OptedOut:
+            metrics.SENDS.labels(connector.label, "opted_out").inc()
+            return True
+        posting = asyncio.ensure_future(self._post(held, connector, message, attempt))
+        try:
+            return await asyncio.shield(posting)
+        except asyncio.CancelledError:
+            await asyncio.wait({posting})  # it ends by its deadline, and what Twilio said must not be lost
+            raise
+
+    async def _post(self, held: Held, connector: Connector, message: Message, attempt: Attempt) -> bool:
+        conversation = held.turn.conversation
+        within = (attempt.deadline - datetime.now(UTC)).total_seconds() - _MARGIN
+        if within <= 0:  # this process stood still; it surely sent nothing, if a successor still wants to hear of it
+            late = UnavailableError("The attempt's time was over before it began.", reason="TooLate")
+            return await self._put_off(held, connector, attempt, late)
+        text = connector.outbound(Channel(conversation.channel), message, attempt.id)
+        fields = {"connector": connector.name, "attempt": attempt.id}
+        try:
+            result = await connector.client.send(text, within=min(within, self.seconds))
+        except RejectedError as error:
+            if isinstance(error, CredentialsError) and attempt.number < self.most_attempts:
+                self.connectors.refresh()  # a token may just have been rotated
+                return await self._put_off(held, connector, attempt, error)
+            log.warning("Twilio refused a reply", extra={**fields, "code": error.code, "error": str(error)})
+            metrics.SENDS.labels(connector.label, "refused").inc()
+            await self._refuse(held, attempt, error)
+            return True
+        except UnavailableError as error:
+            return await self._put_off(held, connector, attempt, error)
+        except OutcomeUnknownError as error:
+            log.warning("nobody knows whether a reply was sent", extra={**fields, "error": str(error)})
+            metrics.SENDS.labels(connector.label, "in_doubt").inc()
+            return await self._doubt(held, connector, message, attempt)
+        log.info("reply sent", extra={**fields, "sid": result.message_id, "segments": result.segments})
+        metrics.SENDS.labels(connector.label, "sent").inc()
+        if held.turn.messages:
+            waited = datetime.now(UTC) - held.turn.messages[-1].time
+            metrics.REPLY_SECONDS.observe(max(0.0, waited.total_seconds()))
+        await held.write(
+            "confirm", lambda turn: self.conversations.confirm(turn, attempt, result.message_id, result.state)
+        )
+        return True
+
+    async def _put_off(
+        self, held: Held, connector: Connector, attempt: Attempt, error: UnavailableError | CredentialsError
+    ) -> bool:
+        """Twilio surely did not take it: again later, or, after too many attempts, not at all."""
+        over = attempt.number >= self.most_attempts
+        wait = pause(attempt.number, error.retry_after)
+        retry_at = None if over else datetime.now(UTC) + timedelta(seconds=wait)
+        metrics.SENDS.labels(connector.label, "given_up" if over else "put_off").inc()
+        log.warning(
+            "a reply is given up" if over else "Twilio puts a reply off",
+            extra={"connector": connector.name, "attempt": attempt.id, "seconds": round(wait, 1), "error": str(error)},
+        )
+        await self._refuse(held, attempt, error, retry_at)
+        return over
+
+    async def _refuse(
+        self, held: Held, attempt: Attempt, error: ProviderError, retry_at: datetime | None = None
+    ) -> None:
+        said = f"{error.reason}: {error}"
+        await held.write(
+            "refuse",
+            lambda turn: self.conversations.refuse(turn, attempt, code=error.code, error=said, retry_at=retry_at),
+        )
+
+    async def _doubt(self, held: Held, connector: Connector | None, message: Message, attempt: Attempt) -> bool:
+        """An attempt that nobody confirmed: found at Twilio, or waited for, or told. Never made again."""
+        if datetime.now(UTC) >= attempt.deadline and connector is not None:
+            found = await self._look_up(held.turn, connector, message, attempt)
+            if found is not None:
+                await held.write("deliver", lambda _turn: self.conversations.deliver(found))
+                log.info("a reply was found at Twilio", extra={"attempt": attempt.id, "sid": found.message_id})
+                metrics.SENDS.labels(connector.label, "found").inc()
+                return True
+        if datetime.now(UTC) < attempt.unconfirmed_after:
+            return False
+        said = "DeliveryUnknown: nobody confirmed that Twilio took it. It was not sent again."
+        await held.write("unknown", lambda turn: self.conversations.unknown(turn, attempt, error=said))
+        label = connector.label if connector else ""
+        metrics.DELIVERY_UNKNOWN.labels(label).inc()
+        metrics.SENDS.labels(label, "unknown").inc()
+        log.error("a reply may not have been sent", extra={"attempt": attempt.id, "message_name": message.name})
+        await self.tell(connector, message)
+        return True
+
+    async def _look_up(
+        self, turn: Turn, connector: Connector, message: Message, attempt: Attempt
+    ) -> DeliveryNews | None:
+        """The message at Twilio that this attempt made, if it can be told. That there is none proves nothing."""
+        channel = Channel(turn.conversation.channel)
+        try:
+            listed = await connector.client.list_messages(to=format_address(channel, message.recipient), limit=_LOOK_UP)
+            kept = await self.conversations.history(turn.conversation.name, limit=_LOOK_UP)
+        except (ProviderError, LogUnavailable) as error:
+            log.info("a look-up at Twilio failed", extra={"error": str(error)})
+            return None
+        taken = {one.provider_message_id for one in kept}
+        earliest = attempt.deadline - timedelta(seconds=self.seconds + _MARGIN) - _CLOCKS
+        for one in reversed(listed):  # the oldest that fits: attempts were made in order
+            if one.inbound or one.sid in taken or not one.body.rstrip().endswith(message.body.rstrip()):
+                continue
+            if one.date_created is None or not earliest <= one.date_created <= attempt.deadline + _CLOCKS:
+                continue
+            state = delivery_state(one.status)
+            if state is not None:
+                return DeliveryNews(one.sid, state, attempt.id, one.error_code)
+        return None
+
+
+_NO_CONNECTOR = "ConnectorUnavailable: the agent does not use this connector any more, or it cannot be served."
