@@ -58,8 +58,6 @@ capabilities: {drop: [ALL]}
 {{- end -}}
 
 {{- define "switchboard.operatorEnv" -}}
-- name: SWITCHBOARD_HOST
-  valueFrom: {fieldRef: {fieldPath: status.podIP}}
 - name: SWITCHBOARD_IDENTITY
   valueFrom: {fieldRef: {fieldPath: metadata.name}}
 - name: SWITCHBOARD_LEASE_NAMESPACE
