@@ -61,4 +61,8 @@ def build(
         from switchboard.engines import endpoint
 
         return endpoint.build(engine.endpoint, secrets, session_factory)
+    if engine.model is not None:
+        from switchboard.engines import model
+
+        return model.build(engine.model, secrets)
     raise EngineMisconfigured("EngineMissing", "spec.template.engine: set exactly one of model, endpoint and script")
