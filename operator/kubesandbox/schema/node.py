@@ -52,6 +52,8 @@ class Node:
     map_keys: tuple[str, ...] = ()
     map_type: str = ""
     rules: tuple[Rule, ...] = ()
+    #: Compiled CEL expressions of this node, by text: filled when they are first needed.
+    programs: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
     #: Whether defaults, rules, or set and map lists are found here or below: walks skip what has none.
     defaults_below: bool = False
     rules_below: bool = False

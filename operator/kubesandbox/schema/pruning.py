@@ -41,6 +41,13 @@ def prune(node: Node, value: JSON) -> list[str]:
     return sorted(gone)
 
 
+def prune_value(node: Node, value: JSON) -> list[str]:
+    """As `prune`, for a value that is no object of its own: a default."""
+    gone: list[str] = []
+    _prune(node, value, "", gone)
+    return sorted(gone)
+
+
 def prune_metadata(metadata: JSON, path: str = "metadata") -> list[str]:
     """Remove, in place, what is no field of ObjectMeta; gives the paths of what went."""
     gone: list[str] = []

@@ -9,6 +9,7 @@ from typing import Any
 from kubesandbox.schema import causes
 from kubesandbox.schema.causes import JSON, Cause
 from kubesandbox.schema.correlation import Correlation, by_keys, item_key
+from kubesandbox.schema.fieldpaths import resolve
 from kubesandbox.schema.node import Node
 
 #: kube-apiserver cuts off a messageExpression's text past this (apis/cel MaxEvaluatedMessageExpressionSizeBytes).
@@ -67,9 +68,14 @@ class _Ratchet:
         return self if self.here is None else _Ratchet(self.here.index(position), self.here)
 
 
-def broken(node: Node, new: JSON, old: JSON = None, correlation: Correlation | None = None) -> list[Cause]:
-    """A cause for every rule that `new` breaks. Rules on `oldSelf` run where there is an old value."""
-    return list(_walk(node, new, old, "", _Ratchet(correlation), root=True))
+def broken(
+    node: Node, new: JSON, old: JSON = None, correlation: Correlation | None = None, *, path: str = ""
+) -> list[Cause]:
+    """A cause for every rule that `new` breaks. Rules on `oldSelf` run where there is an old value.
+
+    `path` is where a value sits that is no resource of its own, such as a default.
+    """
+    return list(_walk(node, new, old, path, _Ratchet(correlation), root=not path))
 
 
 def _walk(
@@ -110,7 +116,7 @@ def _rules(
     where, self_value = path or "<nil>", bind(spine, new, root=root or spine.embedded)
     old_value = None if old is None else bind(spine, old, root=root or spine.embedded)
     for rule in node.rules:
-        program = programs.of(rule.rule, spine, root=root)
+        program = programs.of(rule.rule, spine, root=root, optional_old=rule.optional_old)
         on_old = "oldSelf" in program.names
         if on_old and old is None and not rule.optional_old:
             continue
@@ -129,8 +135,8 @@ def _rules(
 
 
 def _cause(rule: Rule, spine: Node, new: JSON, path: str, said: str) -> Cause:
-    where = f"{path}.{rule.field_path.removeprefix('.')}" if path and rule.field_path else path
-    where = where or rule.field_path.removeprefix(".") or "<nil>"
+    below = resolve(rule.field_path, spine) if rule.field_path else ""
+    where = causes.child(path, below) if below else path or "<nil>"
     shown = spine.type not in {"object", "array"}
     match rule.reason:
         case causes.FORBIDDEN:
@@ -151,7 +157,8 @@ def _expressed(rule: Rule, spine: Node, bindings: Mapping[str, Any], *, root: bo
     if not rule.message_expression:
         return ""
     try:
-        text = programs.of(rule.message_expression, spine, root=root).evaluate(bindings)
+        program = programs.of(rule.message_expression, spine, root=root, optional_old=rule.optional_old)
+        text = program.evaluate(bindings)
     except EvaluationError:
         return ""
     text = text.strip() if isinstance(text, str) else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.machinery
 import importlib.util
+import logging
 import sys
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,10 @@ def library() -> ModuleType:
 
     Its package imports its command line too (typer, prompt_toolkit: 0.6 s), so the extension is loaded by itself.
     """
+    # It logs each exception of a function of ours, which is how an expression fails: that is told in the answer.
+    logger = logging.getLogger("cel")
+    logger.addHandler(logging.NullHandler())
+    logger.propagate = False
     for folder in sys.path:
         for suffix in importlib.machinery.EXTENSION_SUFFIXES:
             path = Path(folder) / "cel" / f"cel{suffix}"

@@ -1,0 +1,338 @@
+"""Does an expression fit the types of its variables; and the same expression in words that the library knows.
+
+cel-go's checker, as far as expressions of Kubernetes need it, with cel-go's messages. What kube-apiserver would take and
+this cannot do is refused by name, never passed over.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from kubesandbox.schema.cel.errors import CompileError
+from kubesandbox.schema.cel.signatures import Signature, signatures
+from kubesandbox.schema.cel.syntax import Call, Expr, Ident, Index, ListOf, Literal, MapOf, Select, parse, where
+from kubesandbox.schema.cel.types import (
+    BOOL,
+    BYTES,
+    DOUBLE,
+    DYN,
+    INT,
+    NULL,
+    STRING,
+    TYPE,
+    UINT,
+    CelType,
+    accepts,
+    list_of,
+    map_of,
+    optional_of,
+)  # fmt: skip
+
+_LITERALS = {"string": STRING, "bytes": BYTES, "int": INT, "uint": UINT, "float": DOUBLE, "bool": BOOL, "null": NULL}
+_TYPE_NAMES = {"int", "uint", "double", "bool", "string", "bytes", "list", "map", "null_type", "type"}
+_INFIX = {f"_{o}_": o for o in ("&&", "||", "==", "!=", "<", "<=", ">", ">=", "+", "-", "*", "/", "%")}
+_MACROS = {"all": 2, "exists": 2, "exists_one": 2, "existsOne": 2, "filter": 2, "map": 2, "sortBy": 2}
+_NOT_HERE = {"transformList", "transformMap", "transformMapEntry", "authorizer"}
+#: Values that the library holds as maps, or that are equal in any order: compared by a function of ours.
+_OPAQUE = {"quantity", "ip", "cidr", "url", "semver"}
+_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+class Typed(NamedTuple):
+    """A checked part: its type, and its text for the library."""
+
+    type: CelType
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A checked expression: its type, its text for the library, the variables and our functions in it."""
+
+    type: CelType
+    text: str
+    names: frozenset[str]
+    functions: frozenset[str]
+
+
+def check(source: str, variables: Mapping[str, CelType]) -> Checked:
+    """The expression, checked. `CompileError` with all that is wrong, as cel-go words it."""
+    checker = _Checker(source, variables)
+    typed = checker.visit(parse(source), {})
+    if checker.errors:
+        raise CompileError("\n".join(checker.errors))
+    return Checked(typed.type, typed.text, frozenset(checker.names), frozenset(checker.functions))
+
+
+Scope = Mapping[str, CelType]
+
+
+class _Checker:
+    def __init__(self, source: str, variables: Mapping[str, CelType]) -> None:
+        self.source, self.variables = source, variables
+        self.errors: list[str] = []
+        self.names: set[str] = set()
+        self.functions: set[str] = set()
+
+    def wrong(self, at: int, message: str) -> Typed:
+        self.errors.append(where(self.source, at, message))
+        return Typed(DYN, "null")
+
+    def ours(self, name: str, *args: str) -> str:
+        """A call of one of our functions."""
+        mangled = f"k8s_{name.replace('.', '_')}"
+        self.functions.add(mangled)
+        return f"{mangled}({', '.join(args)})"
+
+    def visit(self, tree: Expr, scope: Scope) -> Typed:
+        match tree:
+            case Literal():
+                return Typed(_LITERALS[tree.kind], f"({tree.text})" if tree.text.startswith("-") else tree.text)
+            case Ident():
+                return self._ident(tree, scope)
+            case Select():
+                return self._select(tree, self.visit(tree.operand, scope))
+            case Index():
+                return self._index(tree, scope)
+            case ListOf():
+                items = [self.visit(item, scope) for item in tree.items]
+                return Typed(list_of(self._one(tree.items, items)), f"[{', '.join(i.text for i in items)}]")
+            case MapOf():
+                return self._map(tree, scope)
+            case Call():
+                return self._call(tree, scope)
+        raise AssertionError(tree)
+
+    def _one(self, trees: list[Expr], items: list[Typed]) -> CelType:
+        """The one type of a literal's elements: kube-apiserver lets them not be mixed."""
+        if not items:
+            return DYN
+        first = items[0].type
+        for tree, item in zip(trees, items, strict=True):
+            if not (accepts(first, item.type) and accepts(item.type, first)):
+                self.wrong(tree.at, f"expected type '{first}' but found '{item.type}'")
+                return DYN
+        return first
+
+    def _map(self, tree: MapOf, scope: Scope) -> Typed:
+        keys = [self.visit(key, scope) for key, _ in tree.entries]
+        values = [self.visit(value, scope) for _, value in tree.entries]
+        key = self._one([k for k, _ in tree.entries], keys)
+        value = self._one([v for _, v in tree.entries], values)
+        text = ", ".join(f"{k.text}: {v.text}" for k, v in zip(keys, values, strict=True))
+        return Typed(map_of(key, value), f"{{{text}}}")
+
+    def _ident(self, tree: Ident, scope: Scope) -> Typed:
+        if tree.name in scope:
+            return Typed(scope[tree.name], tree.name)
+        if tree.name in self.variables:
+            self.names.add(tree.name)
+            return Typed(self.variables[tree.name], tree.name)
+        if tree.name in _TYPE_NAMES:
+            return Typed(TYPE, tree.name)
+        return self.wrong(tree.at, f"undeclared reference to '{tree.name}' (in container '')")
+
+    def _field(self, type_: CelType, tree: Select) -> CelType:
+        if type_.fields is not None:
+            if tree.name not in type_.fields:
+                self.wrong(tree.at, f"undefined field '{tree.name}'")
+                return DYN
+            return type_.fields[tree.name]
+        if type_.name == "map":
+            return type_.of[1]
+        if type_.name != "dyn":
+            self.wrong(tree.at, f"type '{type_}' does not support field selection")
+        return DYN
+
+    def _select(self, tree: Select, operand: Typed) -> Typed:
+        if tree.optional or operand.type.name == "optional":
+            inner = operand.type.of[0] if operand.type.name == "optional" else operand.type
+            return Typed(
+                optional_of(self._field(inner, tree)), self.ours("select", operand.text, json.dumps(tree.name))
+            )
+        field = self._field(operand.type, tree)
+        if operand.type.fields is not None or _selectable(tree.name):
+            return Typed(field, f"{operand.text}.{tree.name}")
+        return Typed(field, f"{operand.text}[{json.dumps(tree.name)}]")
+
+    def _index(self, tree: Index, scope: Scope) -> Typed:
+        operand, index = self.visit(tree.operand, scope), self.visit(tree.index, scope)
+        if tree.optional or operand.type.name == "optional":
+            inner = operand.type.of[0] if operand.type.name == "optional" else operand.type
+            result = self._resolve(tree.at, "_[_]", [inner, index.type], shown="_[?_]")
+            text = self.ours("select", operand.text, index.text)
+            return Typed(optional_of(result[0] if result else DYN), text)
+        result = self._resolve(tree.at, "_[_]", [operand.type, index.type])
+        return Typed(result[0] if result else DYN, f"{operand.text}[{index.text}]")
+
+    def _call(self, tree: Call, scope: Scope) -> Typed:
+        if tree.name in _NOT_HERE or (tree.name in {"all", "exists", "existsOne"} and len(tree.args) == 3):
+            return self.wrong(tree.at, f"{tree.name} with two variables is not supported by this server")
+        if tree.target is None and tree.name == "has":
+            return self._has(tree, scope)
+        if tree.target is not None:
+            if tree.name in _MACROS and len(tree.args) in {2, 3}:
+                return self._comprehension(tree, scope)
+            if tree.name in {"optMap", "optFlatMap"} and len(tree.args) == 2:
+                return self._opt_map(tree, scope)
+            space = _dotted(tree.target)
+            if space and space.split(".")[0] not in scope and f"{space}.{tree.name}" in signatures():
+                args = [self.visit(arg, scope) for arg in tree.args]
+                return self._apply(tree, f"{space}.{tree.name}", args, method=False)
+            args = [self.visit(tree.target, scope), *(self.visit(arg, scope) for arg in tree.args)]
+            return self._apply(tree, tree.name, args, method=True)
+        return self._apply(tree, tree.name, [self.visit(arg, scope) for arg in tree.args], method=False)
+
+    def _has(self, tree: Call, scope: Scope) -> Typed:
+        if len(tree.args) != 1 or not isinstance(tree.args[0], Select):
+            return self.wrong(tree.at, "invalid argument to has() macro")
+        select = tree.args[0]
+        operand = self.visit(select.operand, scope)
+        if select.optional or operand.type.name == "optional":
+            return Typed(BOOL, f"{self._select(select, operand).text}.hasValue()")
+        typed = self._select(select, operand)
+        return Typed(BOOL, f"has({typed.text})" if typed.text.endswith(f".{select.name}") else
+                     f"({json.dumps(select.name)} in {operand.text})")  # fmt: skip
+
+    def _comprehension(self, tree: Call, scope: Scope) -> Typed:
+        assert tree.target is not None
+        variable, *rest = tree.args
+        if not isinstance(variable, Ident):
+            return self.wrong(variable.at, "argument must be a simple name")
+        target = self.visit(tree.target, scope)
+        if target.type.name not in {"list", "map", "dyn"}:
+            return self.wrong(
+                tree.target.at,
+                f"expression of type '{target.type}' cannot be range of a comprehension (must be list, map, or dynamic)",
+            )
+        item = target.type.of[0] if target.type.of else DYN
+        inner = {**scope, variable.name: item}
+        parts = [self.visit(part, inner) for part in rest]
+        for part, arg in list(zip(parts, rest, strict=True))[
+            : None if tree.name not in {"map", "sortBy"} else len(rest) - 1
+        ]:
+            if not accepts(BOOL, part.type):
+                self.wrong(arg.at, f"expected type 'bool' but found '{part.type}'")
+        if tree.name == "sortBy":
+            keys = f"{target.text}.map({variable.name}, {parts[0].text})"
+            return Typed(target.type, self.ours("sortBy", target.text, keys))
+        name = "exists_one" if tree.name == "existsOne" else tree.name
+        text = f"{target.text}.{name}({', '.join([variable.name, *(p.text for p in parts)])})"
+        if name == "map":
+            return Typed(list_of(parts[-1].type), text)
+        return Typed(list_of(item) if name == "filter" else BOOL, text)
+
+    def _opt_map(self, tree: Call, scope: Scope) -> Typed:
+        assert tree.target is not None
+        variable, body = tree.args
+        if not isinstance(variable, Ident):
+            return self.wrong(variable.at, "argument must be a simple name")
+        target = self.visit(tree.target, scope)
+        inner = target.type.of[0] if target.type.name == "optional" else DYN
+        typed = self.visit(body, {**scope, variable.name: inner})
+        mapped = f"[{target.text}.value()].map({variable.name}, {typed.text})[0]"
+        flat = tree.name == "optFlatMap"
+        some = mapped if flat else f"optional.of({mapped})"
+        result = typed.type if flat else optional_of(typed.type)
+        return Typed(result, f"({target.text}.hasValue() ? {some} : optional.none())")
+
+    def _apply(self, tree: Call, name: str, args: list[Typed], *, method: bool) -> Typed:
+        known = [s for s in signatures().get(name, ()) if s.method == method]
+        if not known:
+            return self.wrong(tree.at, f"undeclared reference to '{name}' (in container '')")
+        found = self._resolve(tree.at, name, [arg.type for arg in args], method=method)
+        if found is None:
+            return Typed(DYN, "null")
+        result, signature = found
+        texts = [arg.text for arg in args]
+        if name in {"_==_", "_!=_", "@in", "_+_"} and any(_special(arg.type) for arg in args):
+            return Typed(result, self._special(name, args))
+        if name in _INFIX:
+            return Typed(result, f"({texts[0]} {_INFIX[name]} {texts[1]})")
+        match name:
+            case "@in":
+                return Typed(result, f"({texts[0]} in {texts[1]})")
+            case "!_" | "-_":
+                return Typed(result, f"({name[0]}({texts[0]}))")
+            case "_?_:_":
+                return Typed(result, f"({texts[0]} ? {texts[1]} : {texts[2]})")
+        if not signature.native:
+            return Typed(result, self.ours(name, *texts))
+        if method:
+            return Typed(result, f"{texts[0]}.{name}({', '.join(texts[1:])})")
+        return Typed(result, f"{name}({', '.join(texts)})")
+
+    def _special(self, name: str, args: list[Typed]) -> str:
+        type_ = next(arg.type for arg in args if _special(arg.type))
+        kind = json.dumps(type_.unordered or type_.name)
+        keys = json.dumps(list(type_.keys))
+        left, right = (arg.text for arg in args)
+        match name:
+            case "_+_":
+                return self.ours("merge", left, right, kind, keys)
+            case "@in":
+                return self.ours("in", left, right)
+            case _:
+                same = self.ours("same", left, right, kind, keys)
+                return same if name == "_==_" else f"(!{same})"
+
+    def _resolve(
+        self, at: int, name: str, types: list[CelType], *, method: bool = False, shown: str = ""
+    ) -> tuple[CelType, Signature] | None:
+        """The overload that takes these types, and what it gives."""
+        results: list[tuple[CelType, Signature]] = []
+        for signature in signatures()[name]:
+            bound: dict[str, CelType] = {}
+            fits = signature.method == method and len(signature.parameters) == len(types)
+            if fits and all(_unify(p, t, bound) for p, t in zip(signature.parameters, types, strict=True)):
+                results.append((_bind(signature.result, bound), signature))
+        if not results:
+            receiver, applied = (f"{types[0]}.", types[1:]) if method else ("", types)
+            told = f"{receiver}({', '.join(map(str, applied))})"
+            self.wrong(at, f"found no matching overload for '{shown or name}' applied to '{told}'")
+            return None
+        if any(result != results[0][0] for result, _ in results):
+            return DYN, next((s for _, s in results if not s.native), results[0][1])
+        return results[0]
+
+
+def _selectable(name: str) -> bool:
+    return _PLAIN_NAME.fullmatch(name) is not None
+
+
+def _dotted(tree: Expr) -> str:
+    """A chain of names as text: what may be a namespace."""
+    if isinstance(tree, Ident):
+        return tree.name
+    if isinstance(tree, Select) and not tree.optional:
+        below = _dotted(tree.operand)
+        return f"{below}.{tree.name}" if below else ""
+    return ""
+
+
+def _special(type_: CelType) -> bool:
+    return bool(type_.unordered) or type_.name in _OPAQUE or (type_.name in {"list"} and any(map(_special, type_.of)))
+
+
+def _unify(parameter: CelType, given: CelType, bound: dict[str, CelType]) -> bool:
+    if len(parameter.name) == 1:
+        known = bound.get(parameter.name)
+        if known is None or known.name in {"dyn", "null"}:
+            bound[parameter.name] = given if known is None or given.name != "null" else known
+            return known is None or accepts(given, known)
+        return accepts(known, given)
+    if parameter.name == "dyn" or given.name == "dyn":
+        return True
+    if parameter.name != given.name:
+        return False
+    return all(_unify(p, g, bound) for p, g in zip(parameter.of, given.of, strict=False))
+
+
+def _bind(result: CelType, bound: Mapping[str, CelType]) -> CelType:
+    if len(result.name) == 1:
+        return bound.get(result.name, DYN)
+    return CelType(result.name, tuple(_bind(part, bound) for part in result.of)) if result.of else result
