@@ -9,7 +9,9 @@ from collections.abc import Callable
 from kubesandbox.client import Client
 from kubesandbox.controllers.accounts import Accounts
 from kubesandbox.controllers.deployments import Deployments
+from kubesandbox.controllers.disruption import Disruptions
 from kubesandbox.controllers.endpoints import EndpointSlices
+from kubesandbox.controllers.jobs import Jobs
 from kubesandbox.controllers.loop import Shared
 from kubesandbox.controllers.replicasets import ReplicaSets
 from kubesandbox.controllers.scheduler import Scheduler
@@ -20,7 +22,9 @@ __all__ = ["run"]
 async def run(client: Client, ready: Callable[[], None] | None = None) -> None:
     """Run every controller until cancelled; `ready` is called when all have seen the cluster's state."""
     shared = Shared(client, {}, {})
-    controllers = [kind(shared) for kind in (Accounts, Deployments, EndpointSlices, ReplicaSets, Scheduler)]
+    controllers = [
+        kind(shared) for kind in (Accounts, Deployments, Disruptions, EndpointSlices, Jobs, ReplicaSets, Scheduler)
+    ]
     async with asyncio.TaskGroup() as group:
         for cache in shared.caches.values():
             group.create_task(cache.run())
