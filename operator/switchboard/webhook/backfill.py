@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from switchboard.log.errors import LeaseLost, LogError
+from switchboard.kube.errors import KubeError
+from switchboard.log.errors import LogError
 from switchboard.log.protocol import ConversationLog
 from switchboard.providers.base import Channel, InboundMessage
 from switchboard.providers.errors import ProviderError
@@ -16,7 +19,7 @@ from switchboard.providers.twilio.opt_out import keyword
 from switchboard.providers.twilio.resources import Message
 from switchboard.webhook import metrics
 from switchboard.webhook.connectors import Connector, Connectors
-from switchboard.webhook.intake import Desk
+from switchboard.webhook.intake import Asking, Desk
 
 log = logging.getLogger(__name__)
 
@@ -43,13 +46,20 @@ class Backfill:
     missed: timedelta
     """Age beyond which a message is recorded and not answered."""
     retention: timedelta
-    _doubts: set[str] = field(default_factory=set)
+    ask: Asking
+    live: Callable[[], bool]
+    """Whether this pod's revision is the one that looks."""
+    _doubts: dict[str, float] = field(default_factory=dict)
     _looked: dict[str, float] = field(default_factory=dict)
     _wanted: asyncio.Event = field(default_factory=asyncio.Event)
 
     def doubt(self, connector: str) -> None:
         """A message of this connector may have been missed."""
-        self._doubts.add(connector)
+        self._doubts.setdefault(connector, asyncio.get_running_loop().time())
+        self._wanted.set()
+
+    def look(self) -> None:
+        """Another revision became live."""
         self._wanted.set()
 
     async def run(self) -> None:
@@ -58,21 +68,28 @@ class Backfill:
         while True:
             now = loop.time()
             due = now + self.interval
-            for name, connector in list(self.connectors.by_name.items()):
-                wait = AGAIN_SECONDS if name in self._doubts else self.interval
-                at = self._looked.get(name, now - wait) + wait
+            for name, connector in list(self.connectors.by_name.items()) if self.live() else ():
+                at = self._due(name, now)
                 if at <= now:
                     self._looked[name] = now
-                    self._doubts.discard(name)
+                    self._doubts.pop(name, None)
                     await self._look(connector)
-                    at = now + self.interval
+                    at = self._due(name, now)
                 due = min(due, at)
-            try:
+            self._wanted.clear()
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.05, due - loop.time())):
                     await self._wanted.wait()
-            except TimeoutError:
-                pass
-            self._wanted.clear()
+
+    def _due(self, name: str, now: float) -> float:
+        """When to look for a connector: at once if never, after a doubt as soon as a webhook's time is over."""
+        looked = self._looked.get(name)
+        if looked is None:
+            return now
+        doubted = self._doubts.get(name)
+        if doubted is None:
+            return looked + self.interval
+        return max(doubted + SETTLING.total_seconds() + 1, looked + AGAIN_SECONDS)
 
     async def _look(self, connector: Connector) -> None:
         try:
@@ -87,9 +104,9 @@ class Backfill:
                 cursor = now - SETTLING
             finally:
                 await self.conversations.backfilled(lease, cursor)
-        except (ProviderError, LogError, LeaseLost, TimeoutError) as error:
+        except (ProviderError, LogError, KubeError, TimeoutError) as error:
             log.warning("looking for missed messages failed", extra={"connector": connector.name, "error": str(error)})
-            self._doubts.add(connector.name)
+            self.doubt(connector.name)
 
     def _since(self, connector: Connector, cursor: datetime | None, now: datetime) -> datetime:
         """From when on is looked: never behind the retention's edge, nor from before there was the connector."""
@@ -120,6 +137,8 @@ class Backfill:
         taken = await self.desk.take(connector, message, received=received, missed=now - received > self.missed)
         if not taken.recorded.duplicate:
             metrics.BACKFILLED.labels(connector.label, taken.recorded.state).inc()
+        if taken.asks is not None:
+            await self.ask(connector, message, taken)
 
 
 def addresses(connector: Connector) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -33,6 +33,10 @@ class Taken:
     recorded: Recorded
     asks: Asker | None
     """Who is to be let in by a person, if that is so."""
+
+
+Asking = Callable[[Connector, InboundMessage, Taken], Awaitable[None]]
+"""Has a person asked whether the sender may be let in. Raises KubeError, LogError or TimeoutError where it is not."""
 
 
 class Desk:

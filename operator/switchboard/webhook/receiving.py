@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from aiohttp import web
 
@@ -21,7 +21,7 @@ from switchboard.providers.twilio.signature import SETTINGS_HEADER, SIGNATURE_HE
 from switchboard.telemetry.logs import trace_id
 from switchboard.webhook import metrics
 from switchboard.webhook.connectors import Connector, Connectors
-from switchboard.webhook.intake import Desk, Taken
+from switchboard.webhook.intake import Asking, Desk
 from switchboard.webhook.routing import Unrouted
 
 log = logging.getLogger(__name__)
@@ -33,8 +33,6 @@ _LONGEST_ATTEMPT = 128
 _TWIML_HEADERS = {"Content-Type": TWIML_TYPE}
 
 Pairs = list[tuple[str, str]]
-Asking = Callable[[Connector, InboundMessage, Taken], Awaitable[None]]
-"""Has a person asked whether the sender may be let in. Raises KubeError, LogError or TimeoutError where it is not."""
 
 
 class Answer(Exception):

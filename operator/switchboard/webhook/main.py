@@ -1,0 +1,87 @@
+"""`switchboard webhook serve` and `switchboard webhook check`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+
+from switchboard.engines import Engine, EngineMisconfigured, build
+from switchboard.kube.access import AccessError
+from switchboard.kube.client import connect
+from switchboard.log.errors import LogError
+from switchboard.settings import WebhookSettings
+from switchboard.webhook import opening
+from switchboard.webhook.config import ConfigError, load
+from switchboard.webhook.pod import Pod
+
+log = logging.getLogger(__name__)
+
+_Fatal = (ConfigError, EngineMisconfigured, AccessError, LogError, OSError)
+
+
+async def serve(settings: WebhookSettings) -> int:
+    """Receives and answers until SIGTERM or SIGINT.
+
+    Returns:
+        0; 1 if it cannot serve, with one sentence in the log and the termination log.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        config = load(settings.config)
+        engine = build(config.template.engine, secrets=settings.secrets)
+        kube = await connect(user_agent="switchboard-webhook")
+        conversations = opening.open_log(config, settings.secrets, kube)
+        pod = Pod(settings, config, kube=kube, conversations=conversations, engine=engine)
+    except _Fatal as error:
+        return _fail(settings, str(error))
+    try:
+        starting = asyncio.ensure_future(pod.start())
+        stopping = asyncio.ensure_future(stop.wait())
+        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+            await stopping
+        starting.cancel()
+        await pod.stop()
+    except _Fatal as error:
+        return _fail(settings, str(error))
+    finally:
+        await pod.close()
+        await conversations.close()
+        await engine.close()
+        await kube.close()
+    return 0
+
+
+async def check(settings: WebhookSettings) -> int:
+    """Proves that `serve` can work: builds the engine, and prepares the conversation log.
+
+    Returns:
+        0; 1 if it cannot, with one sentence in the log and the termination log.
+    """
+    engine: Engine | None = None
+    try:
+        config = load(settings.config)
+        engine = build(config.template.engine, secrets=settings.secrets)
+        await engine.check()
+        await opening.prepare(config, settings.secrets)
+    except _Fatal as error:
+        return _fail(settings, str(error))
+    finally:
+        if engine is not None:
+            await engine.close()
+    log.info("the revision can serve", extra={"revision": config.revision})
+    return 0
+
+
+def _fail(settings: WebhookSettings, sentence: str) -> int:
+    log.error(sentence)
+    try:
+        settings.termination_log.write_text(sentence + "\n", encoding="utf-8")
+    except OSError:
+        log.debug("there is no termination log", extra={"path": str(settings.termination_log)})
+    return 1

@@ -1,0 +1,208 @@
+"""A webhook pod: its parts, put together, started and stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import timedelta
+
+from switchboard.api.runtime import WebhookConfig
+from switchboard.engines.base import Engine
+from switchboard.kube.client import KubeApi
+from switchboard.log.errors import LogUnavailable
+from switchboard.log.protocol import ConversationLog
+from switchboard.providers.twilio.api import TwilioConnections
+from switchboard.settings import WebhookSettings
+from switchboard.webhook.backfill import Backfill
+from switchboard.webhook.connectors import Connectors
+from switchboard.webhook.drain import Drain
+from switchboard.webhook.events import Events
+from switchboard.webhook.health import Health
+from switchboard.webhook.intake import Desk
+from switchboard.webhook.limits import RateLimiter
+from switchboard.webhook.live import Live
+from switchboard.webhook.media import Bounds
+from switchboard.webhook.onboarding import Onboarding
+from switchboard.webhook.receiving import Receiver
+from switchboard.webhook.requests import Decisions
+from switchboard.webhook.retention import Retention
+from switchboard.webhook.sending import Sender
+from switchboard.webhook.server import Listener
+from switchboard.webhook.tasks import Supervisor
+from switchboard.webhook.turns import Runner
+from switchboard.webhook.worker import Worker
+
+log = logging.getLogger(__name__)
+
+REFRESH_SECONDS = 10.0
+"""Between two readings of the mounted credentials; a refused signature has them read at once."""
+
+
+class Pod:
+    """One process that receives and answers for a revision."""
+
+    def __init__(
+        self,
+        settings: WebhookSettings,
+        config: WebhookConfig,
+        *,
+        kube: KubeApi,
+        conversations: ConversationLog,
+        engine: Engine,
+    ) -> None:
+        template = config.template
+        self._settings = settings
+        self._log = conversations
+        self._connections = TwilioConnections(timeout=settings.send_seconds)
+        self._supervisor = Supervisor()
+        self._started = False
+        self.connectors = Connectors(config, settings.secrets, self._connections)
+        decisions = Decisions()
+        self.live = Live(kube, config, connectors=self.connectors, decisions=decisions)
+        limiter = RateLimiter(burst=settings.contact_burst, per_second=settings.contact_per_minute / 60)
+        desk = Desk(conversations, self.connectors, decisions, limiter)
+        self._onboarding = Onboarding(
+            kube,
+            conversations,
+            self.connectors,
+            decisions,
+            namespace=config.namespace,
+            agent=config.agent,
+            revision=lambda: self.live.live_revision or config.revision,
+        )
+        self._receiver = Receiver(self.connectors, desk, conversations, self._onboarding.ask)
+        self._worker = Worker(
+            conversations,
+            Runner(
+                engine,
+                template.engine.kind,
+                config.revision,
+                template.turn,
+                Bounds(
+                    settings.media_bytes, settings.media_turn_bytes, tuple(settings.media_types), settings.media_seconds
+                ),
+                settings.replies_per_hour,
+                conversations,
+                self.connectors,
+                decisions,
+            ),
+            Sender(
+                conversations,
+                self.connectors,
+                settings.send_seconds,
+                settings.send_attempts,
+                Events(kube, config.namespace, settings.pod_name).delivery_unknown,
+            ),
+            holder=settings.pod_name,
+            revision=config.revision,
+            live=lambda: self.live.live,
+            concurrency=template.webhook.concurrency,
+            lease_seconds=settings.lease_seconds,
+        )
+        retention = timedelta(days=config.conversation_log.retention.days)
+        self._backfill = Backfill(
+            conversations,
+            self.connectors,
+            desk,
+            settings.pod_name,
+            settings.backfill_seconds,
+            timedelta(seconds=settings.missed_seconds),
+            retention,
+            self._onboarding.ask,
+            lambda: self.live.live,
+        )
+        self._retention = Retention(conversations, retention, lambda: self.live.live)
+        self._drain = Drain(
+            kube,
+            conversations,
+            config.namespace,
+            config.revision,
+            lambda: self.live.live_revision,
+            lambda: self._worker.running,
+        )
+        self._health = Health(self._alive, self._unready)
+        self._public = Listener(self._receiver.handle, settings.host, settings.port)
+        self._private = Listener(self._health.handle, settings.host, settings.health_port)
+        self._receiver.accepting = lambda: self._started
+        self._receiver.on_doubt = self._backfill.doubt
+        self.live.on_live = self._on_live
+
+    def _on_live(self) -> None:
+        self._worker.look()
+        self._drain.look()
+        self._backfill.look()
+
+    def _alive(self) -> list[str]:
+        return [f"the task {name!r} has ended" for name in self._supervisor.dead]
+
+    def _unready(self) -> list[str]:
+        problems = [f"{resource} were not listed yet" for resource in sorted(self.live.unsynced)]
+        if not self._started:
+            problems.append("not started yet")
+        elif not self._log.ready:
+            problems.append("the conversation log does not answer")
+        return problems
+
+    async def start(self) -> None:
+        """Listens at once, and serves as soon as all is read that a request needs.
+
+        Raises:
+            OSError: a port is taken.
+            SchemaMismatch, LogMisconfigured: the log can never work as it is configured.
+        """
+        port, health_port = await self._public.start(), await self._private.start()
+        log.info("listening", extra={"port": port, "health_port": health_port})
+        watching = self._supervisor.start
+        watching("agent", self.live.watch_agent)
+        watching("connectors", self.live.watch_connectors)
+        watching("requests", self.live.watch_requests)
+        await self._open()
+        await self.live.synced.wait()
+        self._started = True
+        self._supervisor.start("credentials", self._refresh)
+        self._supervisor.start("onboarding", self._onboarding.run)
+        self._supervisor.start("wake-ups", self._worker.listen)
+        self._supervisor.start("worker", self._worker.run)
+        self._supervisor.start("backfill", self._backfill.run)
+        self._supervisor.start("retention", self._retention.run)
+        self._supervisor.start("drain", self._drain.run)
+        self._worker.look()
+        log.info(
+            "serving", extra={"port": port, "health_port": health_port, "connectors": len(self.connectors.by_name)}
+        )
+
+    async def _open(self) -> None:
+        pause = 0.2
+        while True:
+            try:
+                return await self._log.start()
+            except LogUnavailable as error:
+                log.warning("the conversation log is away, trying again", extra={"error": str(error)})
+            await asyncio.sleep(pause)
+            pause = min(5.0, pause * 2)
+
+    async def _refresh(self) -> None:
+        while True:
+            await asyncio.sleep(REFRESH_SECONDS)
+            self.connectors.refresh()
+
+    async def stop(self) -> None:
+        """Takes no new turn; requests for as long as the route may still lead here; lets what runs end."""
+        settings = self._settings
+        self._health.draining = True
+        log.info("stopping", extra={"turns": self._worker.running})
+        turns = max(settings.shutdown_seconds - settings.send_seconds, settings.shutdown_seconds / 2)
+        await asyncio.gather(self._worker.stop(turns), self._close_later())
+        await self.close()
+        log.info("stopped")
+
+    async def _close_later(self) -> None:
+        await asyncio.sleep(min(self._settings.drain_seconds, self._settings.shutdown_seconds))
+        await self._public.stop()
+
+    async def close(self) -> None:
+        """Lets go of all there is."""
+        await self._supervisor.stop()
+        await self._public.stop()
+        await self._private.stop()
+        await self._connections.close()
