@@ -8,7 +8,7 @@ from switchboard.sandbox.twilio.api_numbers import check_url, form
 from switchboard.sandbox.twilio.errors import ApiError, not_found, not_simulated
 from switchboard.sandbox.twilio.http import account_of, offence, world_of
 from switchboard.sandbox.twilio.paging import Page
-from switchboard.sandbox.twilio.records import MessagingService, Sender
+from switchboard.sandbox.twilio.records import WEBHOOK_FIELDS, MessagingService, Sender
 
 _SERVICE_FIELDS = {
     "FriendlyName": "friendly_name",
@@ -18,14 +18,6 @@ _SERVICE_FIELDS = {
     "FallbackMethod": "fallback_method",
     "StatusCallback": "status_callback",
     "UseInboundWebhookOnNumber": "use_inbound_webhook_on_number",
-}
-_WEBHOOK_FIELDS = {
-    "callback_url",
-    "callback_method",
-    "fallback_url",
-    "fallback_method",
-    "status_callback_url",
-    "status_callback_method",
 }
 
 
@@ -110,7 +102,7 @@ async def update_sender(request: web.Request) -> web.Response:
     try:
         body = json.loads(await request.text())
         webhook = body.get("webhook") or {}
-        unknown = (set(body) - {"webhook"}) | (set(webhook) - _WEBHOOK_FIELDS)
+        unknown = (set(body) - {"webhook"}) | (set(webhook) - set(WEBHOOK_FIELDS))
     except (ValueError, AttributeError, TypeError):
         raise ApiError(400, 20001, "The request body is not valid JSON") from None
     if unknown:

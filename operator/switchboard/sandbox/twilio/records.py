@@ -12,6 +12,14 @@ from typing import Any
 
 Json = dict[str, Any]
 API_VERSION = "2010-04-01"
+WEBHOOK_FIELDS = (
+    "callback_url",
+    "callback_method",
+    "fallback_url",
+    "fallback_method",
+    "status_callback_url",
+    "status_callback_method",
+)
 
 
 def new_sid(prefix: str) -> str:
@@ -216,15 +224,8 @@ class Sender:
             "sender_id": self.sender_id,
             "configuration": {"waba_id": "12345678912345"},
             "webhook": {
-                name: self.webhook.get(name)
-                for name in (
-                    "callback_url",
-                    "callback_method",
-                    "fallback_url",
-                    "fallback_method",
-                    "status_callback_url",
-                    "status_callback_method",
-                )
+                name: self.webhook.get(name) or ("POST" if name.endswith("_method") else None)
+                for name in WEBHOOK_FIELDS
             },
             "profile": {"name": "Example"},
             "properties": {"quality_rating": "HIGH", "messaging_limit": "10K Customers/24hr"},
