@@ -1,0 +1,1 @@
+"""The operator's process: observes, lets `reconcile` decide, applies, reports."""

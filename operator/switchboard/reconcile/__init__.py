@@ -1,0 +1,1 @@
+"""Decisions: from what was observed, and the time, to what is wanted. Pure: nothing here reads, writes or waits."""

@@ -1,0 +1,175 @@
+"""Writes to the cluster: only what differs, only what is ours."""
+
+from __future__ import annotations
+
+import logging
+import secrets as random_names
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from switchboard.api.meta import FIELD_MANAGER
+from switchboard.controller import metrics
+from switchboard.controller.store import Store
+from switchboard.kube.client import KubeApi
+from switchboard.kube.errors import Conflict, Forbidden, Invalid, KubeError, NotFound
+from switchboard.kube.resources import EVENTS, ROLE_BINDINGS, Object, ResourceType
+from switchboard.reconcile.compare import as_wanted, stamped
+from switchboard.reconcile.conditions import timestamp
+from switchboard.reconcile.outcome import Event
+
+log = logging.getLogger(__name__)
+
+
+class NotOurs(Exception):
+    """An object of the wanted name belongs to somebody else; the message names both."""
+
+
+class Applier:
+    """The operator's only way to write to the Kubernetes API."""
+
+    def __init__(self, api: KubeApi, store: Store, *, instance: str) -> None:
+        self._api = api
+        self._store = store
+        self._instance = instance
+
+    async def ensure(self, resource: ResourceType, wanted: Object) -> bool:
+        """Applies an object if it is not yet as wanted; whether it was written.
+
+        Raises:
+            NotOurs: an object of this name exists and is not controlled by the owner that `wanted` names.
+            KubeError: the API server's.
+        """
+        metadata = wanted["metadata"]
+        obj = stamped(wanted)
+        observed = self._store.get(resource, metadata["namespace"], metadata["name"])
+        if observed is None:
+            try:
+                observed = await self._api.get(resource, metadata["name"], metadata["namespace"])
+            except NotFound:
+                observed = None
+        if observed is not None:
+            _check_owner(resource, wanted, observed)
+            self._store.put(resource, observed)
+            if as_wanted(obj, observed):
+                return False
+        await self._apply(resource, obj)
+        return True
+
+    async def _apply(self, resource: ResourceType, obj: Object) -> None:
+        try:
+            applied = await self._api.apply(resource, obj, manager=FIELD_MANAGER)
+        except Invalid:
+            if resource is not ROLE_BINDINGS:
+                raise
+            # roleRef cannot be changed: the binding is made anew.
+            await self._api.delete(resource, obj["metadata"]["name"], obj["metadata"]["namespace"])
+            applied = await self._api.apply(resource, obj, manager=FIELD_MANAGER)
+        metrics.WRITES.labels("apply", resource.plural).inc()
+        self._store.put(resource, applied)
+
+    async def create(self, resource: ResourceType, obj: Object) -> Object:
+        """Creates an object. Raises AlreadyExists."""
+        created = await self._api.create(resource, obj)
+        metrics.WRITES.labels("create", resource.plural).inc()
+        self._store.put(resource, created)
+        return created
+
+    async def remove(self, resource: ResourceType, namespace: str, name: str) -> bool:
+        """Deletes an object of ours, if it is known to be there: that very one."""
+        known = self._store.get(resource, namespace, name)
+        if known is None:
+            return False
+        try:
+            await self._api.delete(resource, name, namespace, uid=known["metadata"]["uid"])
+            metrics.WRITES.labels("delete", resource.plural).inc()
+        except (NotFound, Conflict):
+            pass  # gone, or another object of this name by now
+        self._store.remove(resource, namespace, name, known["metadata"]["uid"])
+        return True
+
+    async def status(self, resource: ResourceType, observed: Object, wanted: Mapping[str, object]) -> bool:
+        """Writes the fields of a status that differ; None removes one. Whether anything was written."""
+        current = observed.get("status") or {}
+        patch = {key: value for key, value in wanted.items() if current.get(key) != value}
+        if not patch:
+            return False
+        metadata = observed["metadata"]
+        try:
+            written = await self._api.merge_patch(
+                resource,
+                metadata["name"],
+                metadata["namespace"],
+                {"status": patch},
+                subresource="status",
+                manager=FIELD_MANAGER,
+            )
+        except NotFound:
+            self._store.remove(resource, metadata["namespace"], metadata["name"], metadata.get("uid"))
+            return False
+        metrics.WRITES.labels("status", resource.plural).inc()
+        self._store.put(resource, written)
+        return True
+
+    async def finalizers(self, resource: ResourceType, observed: Object, wanted: Sequence[str]) -> None:
+        """Sets an object's finalizers, if it is still the version that was looked at. Raises Conflict, NotFound."""
+        metadata = observed["metadata"]
+        patch = {"metadata": {"finalizers": list(wanted), "resourceVersion": metadata["resourceVersion"]}}
+        written = await self._api.merge_patch(
+            resource, metadata["name"], metadata["namespace"], patch, manager=FIELD_MANAGER
+        )
+        metrics.WRITES.labels("finalizers", resource.plural).inc()
+        if not written["metadata"].get("deletionTimestamp") or written["metadata"].get("finalizers"):
+            self._store.put(resource, written)
+        else:
+            self._store.remove(resource, metadata["namespace"], metadata["name"], metadata["uid"])
+
+    async def tell(self, observed: Object, event: Event, now: datetime) -> None:
+        """Posts an Event about an object. A cluster that does not take it is not worth a failure."""
+        metadata = observed["metadata"]
+        time = timestamp(now)
+        obj: Object = {
+            "metadata": {
+                "name": f"{metadata['name'][:200]}.{random_names.token_hex(8)}",
+                "namespace": metadata["namespace"],
+            },
+            "involvedObject": {
+                "apiVersion": observed["apiVersion"],
+                "kind": observed["kind"],
+                "name": metadata["name"],
+                "namespace": metadata["namespace"],
+                "uid": metadata["uid"],
+                "resourceVersion": metadata["resourceVersion"],
+            },
+            "type": event.type,
+            "reason": event.reason,
+            "message": event.message[:1024],
+            "firstTimestamp": time,
+            "lastTimestamp": time,
+            "count": 1,
+            "source": {"component": FIELD_MANAGER},
+            "reportingComponent": FIELD_MANAGER,
+            "reportingInstance": self._instance,
+        }
+        try:
+            await self._api.create(EVENTS, obj)
+            metrics.WRITES.labels("create", EVENTS.plural).inc()
+        except Forbidden as error:
+            level = logging.DEBUG if error.namespace_terminating else logging.WARNING
+            log.log(level, "an Event was not taken", extra={"reason": event.reason, "error": str(error)})
+        except KubeError as error:
+            log.warning("an Event was not taken", extra={"reason": event.reason, "error": str(error)})
+
+
+def _check_owner(resource: ResourceType, wanted: Object, observed: Object) -> None:
+    owner = next((it for it in wanted["metadata"].get("ownerReferences", ()) if it.get("controller")), None)
+    if owner is None:
+        return
+    references = observed["metadata"].get("ownerReferences") or ()
+    if any(it.get("uid") == owner["uid"] for it in references):
+        return
+    name, namespace = wanted["metadata"]["name"], wanted["metadata"]["namespace"]
+    other = next((f"the {it['kind']} {it['name']}" for it in references if it.get("controller")), "somebody else")
+    raise NotOurs(
+        f"The {resource.kind} {name} exists in the namespace {namespace} and belongs to {other}, not to the "
+        f"{owner['kind']} {owner['name']}. Delete or rename it: what is not ours is not changed."
+    )

@@ -1,0 +1,119 @@
+"""What is known of the cluster: the objects as last seen, and the models read from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from switchboard.api.agent import Agent, AgentRevision
+from switchboard.api.connector import TwilioConnector
+from switchboard.api.meta import Resource
+from switchboard.kube.resources import AGENT_REVISIONS, AGENTS, PODS, TWILIO_CONNECTORS, Object, ResourceType
+
+MODELS: Mapping[str, type[Resource]] = {
+    AGENTS.plural: Agent,
+    AGENT_REVISIONS.plural: AgentRevision,
+    TWILIO_CONNECTORS.plural: TwilioConnector,
+}
+M = TypeVar("M", bound=Resource)
+
+
+class Store:
+    """Objects by type, namespace and name. What was written is put in at once, so that no stale copy decides."""
+
+    def __init__(self) -> None:
+        self._objects: dict[str, dict[str, dict[str, Object]]] = {}
+        self._models: dict[tuple[str, str, str], tuple[str, Resource | None]] = {}
+
+    def put(self, resource: ResourceType, obj: Object) -> tuple[Object | None, bool]:
+        """Takes in an object: what was known of it before, and whether this is news."""
+        metadata = obj["metadata"]
+        metadata.pop("managedFields", None)
+        if resource is PODS:
+            obj.pop("spec", None)
+        names = self._objects.setdefault(resource.plural, {}).setdefault(metadata.get("namespace", ""), {})
+        old = names.get(metadata["name"])
+        if (
+            old is not None
+            and old["metadata"].get("uid") == metadata.get("uid")
+            and not _newer(metadata, old["metadata"])
+        ):
+            return old, False
+        names[metadata["name"]] = obj
+        return old, True
+
+    def remove(self, resource: ResourceType, namespace: str, name: str, uid: str | None = None) -> Object | None:
+        """Forgets an object; with `uid` only that very one."""
+        names = self._objects.get(resource.plural, {}).get(namespace, {})
+        known = names.get(name)
+        if known is None or (uid is not None and known["metadata"].get("uid") != uid):
+            return None
+        self._models.pop((resource.plural, namespace, name), None)
+        return names.pop(name)
+
+    def replace(self, resource: ResourceType, namespace: str | None, items: Iterable[Object]) -> list[Object]:
+        """Takes in a whole listing (of one namespace, or all); gives what is new, changed, or gone."""
+        news: list[Object] = []
+        present: set[tuple[str, str]] = set()
+        for item in items:
+            present.add((item["metadata"].get("namespace", ""), item["metadata"]["name"]))
+            if self.put(resource, item)[1]:
+                news.append(item)
+        for known in list(self.all(resource, namespace)):
+            metadata = known["metadata"]
+            if (metadata.get("namespace", ""), metadata["name"]) not in present:
+                self.remove(resource, metadata.get("namespace", ""), metadata["name"])
+                news.append(known)
+        return news
+
+    def get(self, resource: ResourceType, namespace: str, name: str) -> Object | None:
+        """An object as last seen."""
+        return self._objects.get(resource.plural, {}).get(namespace, {}).get(name)
+
+    def all(self, resource: ResourceType, namespace: str | None = None) -> Iterator[Object]:
+        """All objects of a type, of one namespace or of all."""
+        namespaces = self._objects.get(resource.plural, {})
+        if namespace is not None:
+            yield from namespaces.get(namespace, {}).values()
+            return
+        for names in namespaces.values():
+            yield from names.values()
+
+    def labelled(self, resource: ResourceType, namespace: str, label: str, value: str) -> list[Object]:
+        """The objects of a namespace that carry a label."""
+        return [
+            obj for obj in self.all(resource, namespace) if (obj["metadata"].get("labels") or {}).get(label) == value
+        ]
+
+    def model(self, kind: type[M], resource: ResourceType, namespace: str, name: str) -> M | None:
+        """An object of ours as its model; None if there is none, or it cannot be read by this version."""
+        obj = self.get(resource, namespace, name)
+        return None if obj is None else self.read(kind, resource, obj)
+
+    def read(self, kind: type[M], resource: ResourceType, obj: Object) -> M | None:
+        """The model of an object of ours, read once for each of its versions."""
+        metadata = obj["metadata"]
+        key, version = (resource.plural, metadata.get("namespace", ""), metadata["name"]), _version(metadata)
+        known = self._models.get(key)
+        if known is None or known[0] != version:
+            try:
+                read: Resource | None = kind.model_validate(obj)
+            except ValidationError:
+                read = None
+            known = self._models[key] = (version, read)
+        return known[1] if isinstance(known[1], kind) else None
+
+
+def _version(metadata: Object) -> str:
+    return f"{metadata.get('uid')}/{metadata.get('resourceVersion')}"
+
+
+def _newer(new: Object, old: Object) -> bool:
+    """Whether one version is later than another. They are numbers since Kubernetes 1.35, and were before in practice.
+
+    https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions
+    """
+    ours, theirs = str(new.get("resourceVersion", "")), str(old.get("resourceVersion", ""))
+    return int(ours) > int(theirs) if ours.isdigit() and theirs.isdigit() else ours != theirs

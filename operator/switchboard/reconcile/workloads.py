@@ -1,0 +1,298 @@
+"""What runs a revision: its Deployment and what that needs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from switchboard.api import runtime
+from switchboard.api.agent import Agent, AgentRevision, ConversationLogSpec, Webhook
+from switchboard.api.meta import ANNOTATION_CHECKSUM, API_VERSION, LABEL_AGENT, LABEL_REVISION
+from switchboard.api.runtime import WebhookConfig
+from switchboard.reconcile.secrets import Secrets, Use, sources
+
+Json = dict[str, Any]
+
+CONTAINER = "webhook"
+GRACE_SECONDS = 40
+"""Seconds that a pod has to end: more than the webhook's own `shutdown_seconds`."""
+REQUESTS = {"cpu": "50m", "memory": "128Mi"}
+LIMITS = {"memory": "512Mi"}
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """What the operator's settings say of workloads."""
+
+    image: str
+    image_pull_policy: str = "IfNotPresent"
+    webhook_cluster_role: str = "switchboard-webhook"
+    public_url: str = ""
+    allowed_hosts: tuple[str, ...] = ()
+    twilio_base_url: str | None = None
+    progress_seconds: int = 300
+    environment: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """All that a revision's workload is made from."""
+
+    agent: Agent
+    revision: AgentRevision
+    log: ConversationLogSpec
+    uses: Sequence[Use] = ()
+    """Secrets to mount."""
+    secrets: Secrets = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Name of the revision and of all that runs it."""
+        return self.revision.metadata.name
+
+    @property
+    def namespace(self) -> str:
+        """Where it is."""
+        return self.agent.metadata.namespace
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What selects its pods."""
+        return {LABEL_AGENT: self.agent.metadata.name, LABEL_REVISION: self.name}
+
+
+def manifests(revision: Revision, platform: Platform) -> list[Json]:
+    """Everything that runs a revision, in the order in which it is applied."""
+    webhook = revision.revision.spec.webhook
+    config = _config_map(revision, platform)
+    objects = [config, _service_account(revision), _role_binding(revision, platform)]
+    objects.append(_deployment(revision, platform, config))
+    if _fewest(webhook) > 1:
+        objects.append(_disruption_budget(revision))
+    if webhook.autoscaling is not None:
+        objects.append(_autoscaler(revision, webhook))
+    return objects
+
+
+def owned_by(api_version: str, kind: str, name: str, uid: str) -> Json:
+    """A controlling owner reference."""
+    return {
+        "apiVersion": api_version,
+        "kind": kind,
+        "name": name,
+        "uid": uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+def common_labels(agent: str) -> dict[str, str]:
+    """What all objects of an Agent carry. https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/"""
+    return {
+        "app.kubernetes.io/name": "switchboard",
+        "app.kubernetes.io/component": "webhook",
+        "app.kubernetes.io/managed-by": "switchboard-operator",
+        LABEL_AGENT: agent,
+    }
+
+
+def _object(revision: Revision, api_version: str, kind: str, **content: Any) -> Json:
+    owner = revision.revision.metadata
+    return {
+        "apiVersion": api_version,
+        "kind": kind,
+        "metadata": {
+            "name": revision.name,
+            "namespace": revision.namespace,
+            "labels": {**common_labels(revision.agent.metadata.name), **revision.labels},
+            "ownerReferences": [owned_by(API_VERSION, "AgentRevision", owner.name, owner.uid)],
+        },
+        **content,
+    }
+
+
+def _config_map(revision: Revision, platform: Platform) -> Json:
+    config = WebhookConfig(
+        namespace=revision.namespace,
+        agent=revision.agent.metadata.name,
+        agent_uid=revision.agent.metadata.uid,
+        revision=revision.name,
+        template=revision.revision.spec,
+        conversation_log=revision.log,
+        public_url=platform.public_url,
+        allowed_hosts=list(platform.allowed_hosts),
+        twilio_base_url=platform.twilio_base_url,
+    )
+    text = json.dumps(config.manifest(), indent=2, ensure_ascii=False, sort_keys=True)
+    return _object(revision, "v1", "ConfigMap", data={"webhook.json": text + "\n"})
+
+
+def _service_account(revision: Revision) -> Json:
+    return _object(revision, "v1", "ServiceAccount")
+
+
+def _role_binding(revision: Revision, platform: Platform) -> Json:
+    return _object(
+        revision,
+        "rbac.authorization.k8s.io/v1",
+        "RoleBinding",
+        roleRef={
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "ClusterRole",
+            "name": platform.webhook_cluster_role,
+        },
+        subjects=[{"kind": "ServiceAccount", "name": revision.name, "namespace": revision.namespace}],
+    )
+
+
+def _deployment(revision: Revision, platform: Platform, config: Json) -> Json:
+    webhook = revision.revision.spec.webhook
+    spec: Json = {
+        "selector": {"matchLabels": revision.labels},
+        "revisionHistoryLimit": 1,
+        "progressDeadlineSeconds": platform.progress_seconds,
+        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
+        "template": {
+            "metadata": {
+                "labels": {**common_labels(revision.agent.metadata.name), **revision.labels},
+                "annotations": {ANNOTATION_CHECKSUM: _checksum(revision, config)},
+            },
+            "spec": _pod(revision, platform),
+        },
+    }
+    if webhook.autoscaling is None:
+        spec["replicas"] = webhook.replicas
+    return _object(revision, "apps/v1", "Deployment", spec=spec)
+
+
+def _checksum(revision: Revision, config: Json) -> str:
+    """Changes when what the pods read at their start does: their configuration, and the Secrets' versions."""
+    versions = sorted(
+        {(use.secret, facts.version) for use in revision.uses if (facts := revision.secrets.get(use.secret))}
+    )
+    text = json.dumps([config["data"], versions], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _pod(revision: Revision, platform: Platform) -> Json:
+    webhook = revision.revision.spec.webhook
+    pod: Json = {
+        "serviceAccountName": revision.name,
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        # No user id: the image has one, and OpenShift gives its own.
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "initContainers": [_container("check", ["switchboard", "webhook", "check"], webhook, platform)],
+        "containers": [_serving(_container(CONTAINER, ["switchboard", "webhook", "serve"], webhook, platform))],
+        "volumes": [
+            {"name": "config", "configMap": {"name": revision.name}},
+            {
+                "name": "secrets",
+                "projected": {"defaultMode": 0o444, "sources": sources(revision.uses, revision.secrets)},
+            },
+            {"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}},
+        ],
+        "topologySpreadConstraints": [
+            {
+                "maxSkew": 1,
+                "topologyKey": "kubernetes.io/hostname",
+                "whenUnsatisfiable": "ScheduleAnyway",
+                "labelSelector": {"matchLabels": revision.labels},
+            }
+        ],
+    }
+    if webhook.node_selector:
+        pod["nodeSelector"] = dict(webhook.node_selector)
+    if webhook.tolerations:
+        pod["tolerations"] = [toleration.manifest() for toleration in webhook.tolerations]
+    if webhook.priority_class_name:
+        pod["priorityClassName"] = webhook.priority_class_name
+    return pod
+
+
+def _container(name: str, command: list[str], webhook: Webhook, platform: Platform) -> Json:
+    return {
+        "name": name,
+        "image": platform.image,
+        "imagePullPolicy": platform.image_pull_policy,
+        "command": command,
+        "env": [
+            {"name": "SWITCHBOARD_CONFIG", "value": runtime.CONFIG_PATH},
+            {"name": "SWITCHBOARD_SECRETS", "value": runtime.SECRETS_PATH},
+            {"name": "SWITCHBOARD_HOST", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+            {"name": "SWITCHBOARD_POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+            *({"name": key, "value": value} for key, value in platform.environment),
+        ],
+        "resources": {
+            "requests": dict(webhook.resources.requests) or dict(REQUESTS),
+            "limits": dict(webhook.resources.limits) or dict(LIMITS),
+        },
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        # What the check says on its way out becomes the Agent's condition.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [
+            {"name": "config", "mountPath": runtime.CONFIG_PATH.rpartition("/")[0], "readOnly": True},
+            {"name": "secrets", "mountPath": runtime.SECRETS_PATH, "readOnly": True},
+            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - the root file system is read-only
+        ],
+    }
+
+
+def _serving(container: Json) -> Json:
+    def probe(path: str, **timing: int) -> Json:
+        return {"httpGet": {"path": path, "port": runtime.HEALTH_PORT_NAME}, **timing}
+
+    return {
+        **container,
+        "ports": [
+            {"name": runtime.HTTP_PORT_NAME, "containerPort": runtime.HTTP_PORT, "protocol": "TCP"},
+            {"name": runtime.HEALTH_PORT_NAME, "containerPort": runtime.HEALTH_PORT, "protocol": "TCP"},
+        ],
+        "startupProbe": probe("/livez", periodSeconds=1, timeoutSeconds=2, failureThreshold=60),
+        "readinessProbe": probe("/readyz", periodSeconds=2, timeoutSeconds=2, failureThreshold=2),
+        "livenessProbe": probe("/livez", periodSeconds=10, timeoutSeconds=5, failureThreshold=3),
+    }
+
+
+def _fewest(webhook: Webhook) -> int:
+    return webhook.autoscaling.min_replicas if webhook.autoscaling is not None else webhook.replicas
+
+
+def _disruption_budget(revision: Revision) -> Json:
+    return _object(
+        revision,
+        "policy/v1",
+        "PodDisruptionBudget",
+        spec={"maxUnavailable": 1, "selector": {"matchLabels": revision.labels}},
+    )
+
+
+def _autoscaler(revision: Revision, webhook: Webhook) -> Json:
+    scaling = webhook.autoscaling
+    if scaling is None:
+        raise ValueError("autoscaling is not set")
+    return _object(
+        revision,
+        "autoscaling/v2",
+        "HorizontalPodAutoscaler",
+        spec={
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": revision.name},
+            "minReplicas": scaling.min_replicas,
+            "maxReplicas": scaling.max_replicas,
+            "metrics": [
+                {
+                    "type": "Resource",
+                    "resource": {
+                        "name": "cpu",
+                        "target": {"type": "Utilization", "averageUtilization": scaling.target_cpu},
+                    },
+                }
+            ],
+        },
+    )
