@@ -20,6 +20,14 @@ def media_type(request: HttpRequest) -> str:
     return request.headers.get("content-type", "").split(";")[0].strip().lower()
 
 
+def loads(data: bytes) -> Json:
+    """JSON; raises ValueError in the words of Go's decoder."""
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise ValueError(_as_go(data, error)) from None
+
+
 def read_object(request: HttpRequest, kind: str) -> Json:
     """The body of a create, update or delete."""
     media = media_type(request)

@@ -9,7 +9,6 @@ from kubesandbox.admission import Admission
 from kubesandbox.auth import ADMIN, CONTROLLER, User
 from kubesandbox.kinds import Kind, Kinds
 from kubesandbox.listing import Lister
-from kubesandbox.managers import Managers
 from kubesandbox.objects import Object
 from kubesandbox.store import Store
 from kubesandbox.paths import RequestInfo
@@ -27,7 +26,7 @@ class Cluster:
         self.kinds = Kinds()
         self.lister = Lister(self.store)
         self.admission = Admission(self)
-        self.managers = Managers()
+        self.extensions: dict[type, object] = {}  # what strategies keep of their own, by its class
         self.subresources: dict[tuple[str, str, str], SubresourceHandler] = {}
 
     def request(self, namespace: str = "", user: User = CONTROLLER) -> Request:

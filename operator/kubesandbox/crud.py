@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from kubesandbox import errors, metadata
+from kubesandbox import errors, managers, metadata
 from kubesandbox.errors import StatusError
 from kubesandbox.names import generated
 from kubesandbox.objects import Json, Object, clone
@@ -118,7 +118,18 @@ def _check_namespace(kind: Kind, meta: Object, request: Request) -> None:
         meta["namespace"] = request.namespace
 
 
-def create(kind: Kind, obj: Object, request: Request) -> Outcome:
+def check_applied(kind: Kind, name: str, config: Object, request: Request) -> None:
+    """Refuse an apply configuration that is not of this object, or has fields that its kind does not have."""
+    for key in ("apiVersion", "kind"):
+        if not config.get(key):
+            raise errors.bad_request(f"error decoding patch: Object '{key[0].upper()}{key[1:]}' is missing")
+    probe = receive(kind, clone(config), request)
+    meta = probe["metadata"]
+    meta.setdefault("name", name)
+    _check_addressed(kind, name, meta, request)
+
+
+def create(kind: Kind, obj: Object, request: Request, *, applied: bool = False) -> Outcome:
     """Store a new object that `receive` has let in."""
     strategy, meta = kind.strategy, obj["metadata"]
     _check_namespace(kind, meta, request)
@@ -135,6 +146,7 @@ def create(kind: Kind, obj: Object, request: Request) -> Outcome:
     found += strategy.validate(obj, request)
     if found:
         raise errors.invalid(kind.group, kind.kind, meta.get("name", ""), found)
+    strategy.allocate(obj, None, request)
     request.cluster.admission.validate(kind, "CREATE", obj, None, request)
     table = request.cluster.store.table(*kind.table_key)
     tries = 1
@@ -143,7 +155,8 @@ def create(kind: Kind, obj: Object, request: Request) -> Outcome:
             raise errors.already_exists(kind.group, kind.plural, meta["name"])
         meta["name"] = generated(meta["generateName"])
         tries += 1
-    request.cluster.managers.track(kind, None, obj, request)
+    if not applied:
+        managers.track(kind, None, obj, request)
     if request.dry_run:
         return Outcome(Version(obj, 0), created=True)
     version = table.put(obj)
@@ -170,11 +183,13 @@ def update(kind: Kind, name: str, obj: Object, request: Request, *, applied: boo
         meta["managedFields"] = old["metadata"]["managedFields"]
     obj = _settle(kind, obj, old, request)
     meta = obj["metadata"]
+    if not request.subresource:
+        kind.strategy.allocate(obj, old, request)
     request.cluster.admission.validate(kind, "UPDATE", obj, old, request)
     if _same(obj, old):
         return Outcome(current)
     if not applied:
-        request.cluster.managers.track(kind, old, obj, request)
+        managers.track(kind, old, obj, request)
     if request.dry_run:
         return Outcome(Version(obj, current.revision))
     return _store_update(kind, obj, old, request)
@@ -222,12 +237,8 @@ def _status_metadata(meta: Object, old: Object) -> Object:
 def _check_addressed(kind: Kind, name: str, meta: Object, request: Request) -> None:
     found = meta.get("name", "")
     if not found:
-        if meta.get("generateName"):
-            raise errors.bad_request("the name of the object is empty; name must be provided")
         raise errors.bad_request(
-            f"the name of the object ( based on URL) was undeterminable: name must be provided"
-            if False
-            else "name must be provided"
+            f"the name of the object ({name} based on URL) was undeterminable: name must be provided"
         )
     if found != name:
         raise errors.bad_request(

@@ -16,7 +16,7 @@ from kubesandbox.listing import matcher
 from kubesandbox.negotiation import Accepted
 from kubesandbox.objects import Json, Object, clone
 from kubesandbox.options import ListOptions, list_options, truth, write_options
-from kubesandbox.patching import APPLY, patch_type, patched
+from kubesandbox.patching import APPLY, applied, patch_type, patched
 from kubesandbox.paths import RequestInfo
 from kubesandbox.schema import causes
 from kubesandbox.store import Version
@@ -129,12 +129,24 @@ class Resources:
             return self._apply(kind, name, request, context, force=force)
         current = crud.get(kind, context, name)
         old = crud.view(kind, current)
-        obj = patched(media, old, request, kind, None)
+        obj = patched(media, old, request, kind)
         return crud.update(kind, name, crud.receive(kind, obj, context), context)
 
     def _apply(self, kind: Kind, name: str, request: HttpRequest, context: Request, *, force: bool) -> Outcome:
         config = bodies.read_yaml(request.body, kind.kind)
-        raise errors.not_implemented(f"server-side apply yet: {config is None} {force} {name} {context.manager}")
+        if not isinstance(config, dict):
+            raise errors.bad_request("error decoding YAML: the patch must be an object")
+        crud.check_applied(kind, name, config, context)
+        current = self._cluster.store.table(*kind.table_key).get(context.namespace, name)
+        if current is None and context.subresource:
+            raise errors.not_found(kind.group, kind.plural, name)
+        live = crud.view(kind, current) if current else None
+        obj = applied(kind, live, clone(config), context, force=force)
+        obj["metadata"].setdefault("name", name)
+        received = crud.receive(kind, obj, context)
+        if current is None:
+            return crud.create(kind, received, context, applied=True)
+        return crud.update(kind, name, received, context, applied=True)
 
     def delete(self, kind: Kind, info: RequestInfo, request: HttpRequest, context: Request) -> Answer:
         """DELETE of one object."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from kubesandbox import names
 from kubesandbox.objects import Json, Object
@@ -223,3 +223,8 @@ def validate_update(metadata: Object, old: Mapping[str, Json]) -> list[Cause]:
         if metadata.get(key) != old.get(key)
     ]
     return found + _validate_common(metadata)
+
+
+def later(seconds: int) -> str:
+    """The time some seconds from now."""
+    return (datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")

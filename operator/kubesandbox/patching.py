@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import orjson
-
-from kubesandbox import bodies, errors
-from kubesandbox.objects import Json, Object, clone
+from kubesandbox import bodies, errors, metadata, patch
+from kubesandbox.errors import StatusError
+from kubesandbox.managers import schema_of
+from kubesandbox.objects import Json, Object
+from kubesandbox.patch import (
+    ApplyConflictError,
+    ApplyInvalidError,
+    MalformedPatchError,
+    ManagedFieldsGivenError,
+    PatchFailedError,
+    PatchTooLargeError,
+    StrategicPatchError,
+)
 from kubesandbox.wire.messages import HttpRequest
 
 if TYPE_CHECKING:
     from kubesandbox.kinds import Kind
+    from kubesandbox.strategy import Request
 
 JSON_PATCH = "application/json-patch+json"
 MERGE_PATCH = "application/merge-patch+json"
 STRATEGIC = "application/strategic-merge-patch+json"
 APPLY = "application/apply-patch+yaml"
-APPLY_CBOR = "application/apply-patch+cbor"
 
 
 def accepted_types(kind: Kind) -> list[str]:
@@ -33,45 +42,56 @@ def patch_type(request: HttpRequest, kind: Kind) -> str:
     return media
 
 
-def patched(media: str, current: Object, request: HttpRequest, kind: Kind, patch_meta: Json) -> Object:
+def patched(media: str, current: Object, request: HttpRequest, kind: Kind) -> Object:
     """A new object: `current` with the request's patch applied; `current` stays as it is."""
     body = _read(request)
-    match media:
-        case "application/json-patch+json":
-            return _json_patch(current, body)
-        case "application/merge-patch+json":
-            if not isinstance(body, dict):
-                raise errors.bad_request(f"error decoding patch: json: cannot unmarshal into an object: {body!r}")
-            return merge(current, body)
-        case _:
-            raise errors.not_implemented("this patch type yet")
+    try:
+        if media == JSON_PATCH:
+            return patch.json_patch(current, body)
+        if not isinstance(body, dict):
+            raise errors.bad_request(
+                f"error decoding patch: json: cannot unmarshal {metadata.json_type(body)} into Go value of type "
+                "map[string]interface {}"
+            )
+        if media == MERGE_PATCH:
+            merged: Object = patch.merge_patch(current, body)
+            return merged
+        return patch.strategic_merge(current, body, schema_of(kind))
+    except MalformedPatchError as error:
+        raise errors.bad_request(f"error decoding patch: {error}") from None
+    except PatchTooLargeError as error:
+        raise StatusError(413, "RequestEntityTooLarge", f"Request entity too large: {error}") from None
+    except PatchFailedError as error:
+        said = f"the server rejected our request due to an error in our request: {error}"
+        raise StatusError(422, "Invalid", said, {}) from None
+    except StrategicPatchError as error:
+        raise errors.bad_request(str(error)) from None
+
+
+def applied(kind: Kind, live: Object | None, config: Json, request: Request, *, force: bool) -> Object:
+    """What server-side apply makes of the live object, managedFields included."""
+    try:
+        return patch.apply(
+            live,
+            config,
+            manager=request.manager,
+            force=force,
+            kind_schema=schema_of(kind),
+            api_version=kind.api_version,
+            subresource=request.subresource,
+            now=metadata.now(),
+        )
+    except ApplyConflictError as error:
+        raise StatusError(409, "Conflict", str(error), {"causes": error.causes}) from None  # type: ignore[typeddict-item]
+    except ManagedFieldsGivenError as error:
+        raise errors.bad_request(str(error)) from None
+    except ApplyInvalidError as error:
+        # kube-apiserver answers 500 here, not 400.
+        raise StatusError(500, "", str(error)) from None
 
 
 def _read(request: HttpRequest) -> Json:
     try:
-        return orjson.loads(request.body)
-    except orjson.JSONDecodeError as error:
+        return bodies.loads(request.body)
+    except ValueError as error:
         raise errors.bad_request(f"error decoding patch: {error}") from None
-
-
-def merge(current: Json, patch: Json) -> Json:
-    """RFC 7386."""
-    if not isinstance(patch, dict):
-        return patch
-    result = dict(current) if isinstance(current, dict) else {}
-    for key, value in patch.items():
-        if value is None:
-            result.pop(key, None)
-        else:
-            result[key] = merge(result.get(key), value)
-    return clone(result)
-
-
-def _json_patch(current: Object, body: Json) -> Object:
-    import jsonpatch
-
-    try:
-        result: Object = jsonpatch.apply_patch(current, body)
-    except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
-        raise errors.StatusError(422, "Invalid", f"the server rejected our request due to an error in our request: {error}", {}) from None
-    return clone(result)

@@ -14,6 +14,7 @@ from kubesandbox.tables import DEFAULT, Columns
 if TYPE_CHECKING:
     from kubesandbox.auth import User
     from kubesandbox.cluster import Cluster
+    from kubesandbox.patch import KindSchema
 
 
 @dataclass
@@ -68,6 +69,9 @@ class Strategy:
         """What is wrong with a change through /status."""
         return []
 
+    def allocate(self, obj: Object, old: Object | None, request: Request) -> None:
+        """Give a valid object what the cluster hands out, before it is stored; `old` is None for a new one."""
+
     def created(self, obj: Object, request: Request) -> None:
         """After a create was stored."""
 
@@ -89,6 +93,10 @@ class Strategy:
         return {}
 
     selectable: frozenset[str] = frozenset()
+
+    def patch_schema(self) -> KindSchema | None:
+        """How the kind's fields are merged; None where the table of built-in kinds says."""
+        return None
 
     def columns(self) -> Columns:
         """The columns of `kubectl get`."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kubesandbox.builtin import core, workloads
+from kubesandbox.builtin import access, core, networking, pods, policy, tables, types, workloads
+from kubesandbox.builtin.strategy import BuiltinStrategy
 from kubesandbox.custom.definitions import definition_kind
 from kubesandbox.kinds import STANDARD_VERBS, STATUS, Kind, Subresource
-from kubesandbox.strategy import Strategy
 
 SCALE = Subresource("scale", ("get", "patch", "update"), "Scale", "autoscaling", "v1")
 CREATE_ONLY = ("create",)
@@ -17,7 +17,7 @@ def _kind(
     group_version: str,
     kind: str,
     plural: str,
-    strategy: Strategy,
+    strategy: BuiltinStrategy,
     *,
     namespaced: bool = True,
     short: str = "",
@@ -27,6 +27,8 @@ def _kind(
     stored: tuple[str, str] | None = None,
 ) -> Kind:
     group, _, version = group_version.rpartition("/")
+    strategy.type_name = types.type_name(group, version, kind)
+    strategy.printed = tables.columns(group, kind)
     return Kind(
         group,
         version,
@@ -74,13 +76,13 @@ def _core() -> Iterator[Kind]:
         subresources=(Subresource("token", ("create",), "TokenRequest", "authentication.k8s.io", "v1"),),
     )
     yield _kind(v1, "Event", "events", core.EventStrategy(), short="ev")
-    yield _kind(v1, "Endpoints", "endpoints", core.EndpointsStrategy(), short="ep")
-    yield _kind(v1, "Service", "services", core.ServiceStrategy(), short="svc", categories="all", subresources=(STATUS,))
+    yield _kind(v1, "Endpoints", "endpoints", networking.EndpointsStrategy(), short="ep")
+    yield _kind(v1, "Service", "services", networking.ServiceStrategy(), short="svc", categories="all", subresources=(STATUS,))
     yield _kind(
         v1,
         "Pod",
         "pods",
-        core.PodStrategy(),
+        pods.PodStrategy(),
         short="po",
         categories="all",
         subresources=(STATUS, Subresource("log", ("get",)), Subresource("binding", ("create",), "Binding", "", "v1")),
@@ -92,7 +94,7 @@ def _core() -> Iterator[Kind]:
         v1,
         "PersistentVolumeClaim",
         "persistentvolumeclaims",
-        core.StatusStrategy(),
+        core.ClaimStrategy(),
         short="pvc",
         subresources=(STATUS,),
     )
@@ -120,17 +122,16 @@ def _groups() -> Iterator[Kind]:
     )
     yield _kind("batch/v1", "Job", "jobs", workloads.JobStrategy(), categories="all", subresources=(STATUS,))
     yield _kind("coordination.k8s.io/v1", "Lease", "leases", core.LeaseStrategy())
-    yield _kind("discovery.k8s.io/v1", "EndpointSlice", "endpointslices", core.EndpointSliceStrategy())
-    generic = workloads.SpecStrategy
+    yield _kind("discovery.k8s.io/v1", "EndpointSlice", "endpointslices", networking.EndpointSliceStrategy())
     net = "networking.k8s.io/v1"
-    yield _kind(net, "Ingress", "ingresses", workloads.IngressStrategy(), short="ing", subresources=(STATUS,))
-    yield _kind(net, "IngressClass", "ingressclasses", workloads.PlainSpecStrategy(), namespaced=False)
-    yield _kind(net, "NetworkPolicy", "networkpolicies", workloads.PlainSpecStrategy(), short="netpol")
+    yield _kind(net, "Ingress", "ingresses", networking.IngressStrategy(), short="ing", subresources=(STATUS,))
+    yield _kind(net, "IngressClass", "ingressclasses", networking.IngressClassStrategy(), namespaced=False)
+    yield _kind(net, "NetworkPolicy", "networkpolicies", networking.NetworkPolicyStrategy(), short="netpol")
     yield _kind(
         "policy/v1",
         "PodDisruptionBudget",
         "poddisruptionbudgets",
-        generic(),
+        policy.DisruptionBudgetStrategy(),
         short="pdb",
         subresources=(STATUS,),
     )
@@ -138,13 +139,13 @@ def _groups() -> Iterator[Kind]:
         "autoscaling/v2",
         "HorizontalPodAutoscaler",
         "horizontalpodautoscalers",
-        workloads.AutoscalerStrategy(),
+        policy.AutoscalerStrategy(),
         short="hpa",
         categories="all",
         subresources=(STATUS,),
     )
     rbac = "rbac.authorization.k8s.io/v1"
-    yield _kind(rbac, "Role", "roles", core.RbacStrategy())
-    yield _kind(rbac, "RoleBinding", "rolebindings", core.RbacStrategy())
-    yield _kind(rbac, "ClusterRole", "clusterroles", core.RbacStrategy(), namespaced=False)
-    yield _kind(rbac, "ClusterRoleBinding", "clusterrolebindings", core.RbacStrategy(), namespaced=False)
+    yield _kind(rbac, "Role", "roles", access.RoleStrategy(namespaced=True))
+    yield _kind(rbac, "RoleBinding", "rolebindings", access.BindingStrategy(namespaced=True))
+    yield _kind(rbac, "ClusterRole", "clusterroles", access.RoleStrategy(namespaced=False), namespaced=False)
+    yield _kind(rbac, "ClusterRoleBinding", "clusterrolebindings", access.BindingStrategy(namespaced=False), namespaced=False)

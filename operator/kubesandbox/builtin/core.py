@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Mapping
 
 from kubesandbox import errors, names
-from kubesandbox.metadata import now
+from kubesandbox.builtin.strategy import BuiltinStrategy
+from kubesandbox.metadata import IMMUTABLE, now
 from kubesandbox.objects import Object, child, dig
 from kubesandbox.schema import causes
 from kubesandbox.schema.causes import Cause
-from kubesandbox.strategy import Request, Strategy
+from kubesandbox.strategy import Request
+
+MAX_DATA = 1024 * 1024
 
 
-class StatusStrategy(Strategy):
-    """A kind with a status and no generation."""
-
-    has_status = True
-
-
-class NamespaceStrategy(Strategy):
+class NamespaceStrategy(BuiltinStrategy):
     """Namespaces: deleted by the namespace controller once they are empty."""
 
     has_status = True
@@ -39,6 +35,11 @@ class NamespaceStrategy(Strategy):
         child(obj["metadata"], "labels")["kubernetes.io/metadata.name"] = obj["metadata"]["name"]
         obj["spec"] = old["spec"]
 
+    def check_delete(self, obj: Object, request: Request) -> None:
+        name = obj["metadata"]["name"]
+        if name in {"default", "kube-system", "kube-public"}:
+            raise errors.forbidden("", "namespaces", name, "this namespace may not be deleted")
+
     def begin_delete(self, obj: Object, grace: int | None, request: Request) -> bool:
         if not dig(obj, "spec", "finalizers"):
             return False
@@ -51,19 +52,20 @@ class NamespaceStrategy(Strategy):
         return {"status.phase": dig(obj, "status", "phase") or "", "name": obj["metadata"]["name"]}
 
 
-class ConfigMapStrategy(Strategy):
+class ConfigMapStrategy(BuiltinStrategy):
     """ConfigMaps."""
-
-    def default(self, obj: Object) -> None:
-        for key in ("data", "binaryData"):
-            if not obj.get(key):
-                obj.pop(key, None)
 
     def validate(self, obj: Object, request: Request) -> list[Cause]:
         found: list[Cause] = []
+        size = 0
         for field in ("data", "binaryData"):
-            for key in obj.get(field) or {}:
+            for key, value in (obj.get(field) or {}).items():
                 found += [causes.invalid(f"{field}[{key}]", key, text) for text in names.config_key(key)]
+                size += len(value.encode()) if field == "data" else len(value) * 3 // 4
+                if field == "binaryData" and key in (obj.get("data") or {}):
+                    found.append(causes.invalid(f"data[{key}]", key, "duplicate of key present in binaryData"))
+        if size > MAX_DATA:
+            found.append(causes.too_long("", MAX_DATA))
         return found
 
     def validate_update(self, obj: Object, old: Object, request: Request) -> list[Cause]:
@@ -78,22 +80,20 @@ class ConfigMapStrategy(Strategy):
         return found + self.validate(obj, request)
 
 
-class SecretStrategy(ConfigMapStrategy):
+_REQUIRED_KEYS = {
+    "kubernetes.io/dockercfg": (".dockercfg",),
+    "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
+    "kubernetes.io/ssh-auth": ("ssh-privatekey",),
+    "kubernetes.io/tls": ("tls.crt", "tls.key"),
+}
+SERVICE_ACCOUNT_TOKEN = "kubernetes.io/service-account-token"
+_ACCOUNT = "kubernetes.io/service-account.name"
+
+
+class SecretStrategy(BuiltinStrategy):
     """Secrets: `stringData` becomes data, data is base64, `type` never changes."""
 
     selectable = frozenset({"type"})
-
-    def decode(self, obj: Object, request: Request) -> list[str]:
-        for value in (obj.get("data") or {}).values():
-            try:
-                base64.b64decode(value or "", validate=True)
-            except (binascii.Error, ValueError, TypeError):
-                at = next((i for i, c in enumerate(str(value)) if not (c.isalnum() or c in "+/=")), 0)
-                raise errors.bad_request(
-                    'Secret in version "v1" cannot be handled as a Secret: '
-                    f"illegal base64 data at input byte {at}"
-                ) from None
-        return []
 
     def default(self, obj: Object) -> None:
         written = obj.pop("stringData", None)
@@ -101,26 +101,40 @@ class SecretStrategy(ConfigMapStrategy):
             child(obj, "data").update(
                 {key: base64.b64encode(value.encode()).decode() for key, value in written.items()}
             )
-        super().default(obj)
         obj.setdefault("type", "Opaque")
 
-    def validate_update(self, obj: Object, old: Object, request: Request) -> list[Cause]:
-        found = super().validate_update(obj, old, request)
-        if obj.get("type") != old.get("type"):
-            found.insert(0, causes.invalid("type", obj.get("type"), "field is immutable"))
+    def validate(self, obj: Object, request: Request) -> list[Cause]:
+        data = obj.get("data") or {}
+        found = [causes.invalid(f"data[{key}]", key, text) for key in data for text in names.config_key(key)]
+        if sum(len(value) * 3 // 4 for value in data.values()) > MAX_DATA:
+            found.append(causes.too_long("data", MAX_DATA))
+        found += [causes.required(f"data[{key}]") for key in _REQUIRED_KEYS.get(obj["type"], ()) if key not in data]
+        if obj["type"] == SERVICE_ACCOUNT_TOKEN and not dig(obj, "metadata", "annotations", _ACCOUNT):
+            found.append(causes.required(f"metadata.annotations[{_ACCOUNT}]"))
+        if obj["type"] == "kubernetes.io/basic-auth" and not {"username", "password"} & data.keys():
+            found += [causes.required("data[username]"), causes.required("data[password]")]
         return found
+
+    def validate_update(self, obj: Object, old: Object, request: Request) -> list[Cause]:
+        found: list[Cause] = []
+        if obj.get("type") != old.get("type"):
+            found.append(causes.invalid("type", obj.get("type"), IMMUTABLE))
+        if old.get("immutable"):
+            text = "field is immutable when `immutable` is set"
+            found += [causes.forbidden(k, text) for k in ("immutable", "data") if obj.get(k) != old.get(k)]
+        return found + self.validate(obj, request)
 
     def fields(self, obj: Object) -> Mapping[str, str]:
         return {"type": obj.get("type", "")}
 
 
-class ServiceAccountStrategy(Strategy):
+class ServiceAccountStrategy(BuiltinStrategy):
     """ServiceAccounts."""
 
     returns_deleted = True
 
 
-class EventStrategy(Strategy):
+class EventStrategy(BuiltinStrategy):
     """Events."""
 
     creates_on_update = True
@@ -140,12 +154,12 @@ class EventStrategy(Strategy):
         }
     )
 
-    def default(self, obj: Object) -> None:
-        for key in ("firstTimestamp", "lastTimestamp", "eventTime"):
-            obj.setdefault(key, None)
-        obj.setdefault("source", {})
-        obj.setdefault("reportingComponent", "")
-        obj.setdefault("reportingInstance", "")
+    def validate(self, obj: Object, request: Request) -> list[Cause]:
+        about = dig(obj, "involvedObject", "namespace") or ""
+        namespace = obj["metadata"].get("namespace", "")
+        if about != namespace and not (not about and namespace == "default"):
+            return [causes.invalid("involvedObject.namespace", about, "does not match event.namespace")]
+        return []
 
     def fields(self, obj: Object) -> Mapping[str, str]:
         found = {f"involvedObject.{key}": str(value) for key, value in (obj.get("involvedObject") or {}).items()}
@@ -158,43 +172,51 @@ class EventStrategy(Strategy):
         }
 
 
-class EndpointsStrategy(Strategy):
-    """Endpoints."""
-
-    creates_on_update = True
-
-
-class EndpointSliceStrategy(Strategy):
-    """EndpointSlices."""
-
-    counts_generations = True
-
-
-class LeaseStrategy(Strategy):
+class LeaseStrategy(BuiltinStrategy):
     """Leases."""
 
     creates_on_update = True
 
+    def validate(self, obj: Object, request: Request) -> list[Cause]:
+        spec = obj.get("spec") or {}
+        found: list[Cause] = []
+        duration, transitions = spec.get("leaseDurationSeconds"), spec.get("leaseTransitions")
+        if duration is not None and duration <= 0:
+            found.append(causes.invalid("spec.leaseDurationSeconds", duration, "must be greater than 0"))
+        if transitions is not None and transitions < 0:
+            found.append(
+                causes.invalid("spec.leaseTransitions", transitions, "must be greater than or equal to 0")
+            )
+        return found
 
-class RbacStrategy(Strategy):
-    """Roles and bindings."""
 
-    creates_on_update = True
-    name_rule = staticmethod(names.path_segment)
-
-
-class NodeStrategy(StatusStrategy):
+class NodeStrategy(BuiltinStrategy):
     """Nodes."""
 
+    has_status = True
+    selectable = frozenset({"spec.unschedulable"})
 
-class ServiceStrategy(StatusStrategy):
-    """Services."""
+    def fields(self, obj: Object) -> Mapping[str, str]:
+        return {"spec.unschedulable": "true" if dig(obj, "spec", "unschedulable") else "false"}
 
-    name_rule = staticmethod(names.dns1035)
+
+class ClaimStrategy(BuiltinStrategy):
+    """PersistentVolumeClaims."""
+
+    has_status = True
     returns_deleted = True
 
+    def default(self, obj: Object) -> None:
+        child(obj, "spec").setdefault("volumeMode", "Filesystem")
 
-class PodStrategy(StatusStrategy):
-    """Pods."""
+    def prepare_create(self, obj: Object, request: Request) -> None:
+        obj["status"] = {"phase": "Pending"}
 
-    returns_deleted = True
+    def validate(self, obj: Object, request: Request) -> list[Cause]:
+        spec = obj["spec"]
+        found: list[Cause] = []
+        if not spec.get("accessModes"):
+            found.append(causes.required("spec.accessModes", "at least 1 access mode is required"))
+        if not dig(spec, "resources", "requests", "storage"):
+            found.append(causes.required("spec.resources[storage]"))
+        return found

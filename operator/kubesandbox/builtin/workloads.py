@@ -1,40 +1,213 @@
-"""Kinds with a spec that is counted in generations."""
+"""Deployments, ReplicaSets and Jobs: defaults and validation."""
 
 from __future__ import annotations
 
-from kubesandbox.strategy import Strategy
+import re
+from collections.abc import Mapping
+
+from kubesandbox import metadata
+from kubesandbox.builtin import pods
+from kubesandbox.builtin.strategy import BuiltinStrategy
+from kubesandbox.objects import Json, Object, child, dig
+from kubesandbox.schema import causes
+from kubesandbox.schema.causes import Cause
+from kubesandbox.selectors import from_struct
+from kubesandbox.strategy import Request
 
 
-class PlainSpecStrategy(Strategy):
-    """A spec, its generations, and no status."""
+def validate_selector(selector: Json, path: str) -> list[Cause]:
+    """What is wrong with a `metav1.LabelSelector`."""
+    found = metadata.labels(selector.get("matchLabels"), f"{path}.matchLabels")
+    for index, expression in enumerate(selector.get("matchExpressions") or ()):
+        at, operator, values = f"{path}.matchExpressions[{index}]", expression.get("operator"), expression.get("values")
+        if operator in {"In", "NotIn"}:
+            if not values:
+                text = "must be specified when `operator` is 'In' or 'NotIn'"
+                found.append(causes.required(f"{at}.values", text))
+        elif operator in {"Exists", "DoesNotExist"}:
+            if values:
+                text = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
+                found.append(causes.forbidden(f"{at}.values", text))
+        else:
+            found.append(causes.invalid(f"{at}.operator", operator, "not a valid selector operator"))
+    return found
 
-    counts_generations = True
+
+def validate_pods(spec: Object, kind: str) -> list[Cause]:
+    """What is wrong with replicas, selector and template of a workload."""
+    found: list[Cause] = []
+    replicas = spec.get("replicas", 1)
+    if replicas < 0:
+        found.append(causes.invalid("spec.replicas", replicas, pods.NON_NEGATIVE))
+    selector = spec.get("selector")
+    if selector is None:
+        found.append(causes.required("spec.selector"))
+    else:
+        found += validate_selector(selector, "spec.selector")
+        if not selector.get("matchLabels") and not selector.get("matchExpressions"):
+            found.append(causes.invalid("spec.selector", selector, f"empty selector is invalid for {kind}"))
+    template = spec.get("template") or {}
+    parsed = from_struct(selector) if not found else None
+    labels = dig(template, "metadata", "labels") or {}
+    if parsed and not parsed.matches(labels):
+        found.append(
+            causes.invalid("spec.template.metadata.labels", labels, "`selector` does not match template `labels`")
+        )
+    return found + pods.validate_template(template, "spec.template", ["Always"])
 
 
-class SpecStrategy(Strategy):
-    """A spec, its generations, and a status."""
+class WorkloadStrategy(BuiltinStrategy):
+    """A kind with replicas of a pod template, and an immutable selector."""
 
     counts_generations = True
     has_status = True
+    word = ""
+
+    def validate(self, obj: Object, request: Request) -> list[Cause]:
+        return validate_pods(obj["spec"], self.word)
+
+    def validate_update(self, obj: Object, old: Object, request: Request) -> list[Cause]:
+        found = self.validate(obj, request)
+        if obj["spec"].get("selector") != old["spec"].get("selector"):
+            found.append(causes.invalid("spec.selector", obj["spec"].get("selector"), metadata.IMMUTABLE))
+        return found
+
+    def fields(self, obj: Object) -> Mapping[str, str]:
+        return {"status.replicas": str(dig(obj, "status", "replicas") or 0)}
 
 
-class DeploymentStrategy(SpecStrategy):
+class DeploymentStrategy(WorkloadStrategy):
     """Deployments."""
 
+    word = "deployment"
 
-class ReplicaSetStrategy(SpecStrategy):
+    def default(self, obj: Object) -> None:
+        spec = child(obj, "spec")
+        spec.setdefault("replicas", 1)
+        strategy = child(spec, "strategy")
+        strategy.setdefault("type", "RollingUpdate")
+        if strategy["type"] == "RollingUpdate":
+            rolling = child(strategy, "rollingUpdate")
+            rolling.setdefault("maxUnavailable", "25%")
+            rolling.setdefault("maxSurge", "25%")
+        spec.setdefault("revisionHistoryLimit", 10)
+        spec.setdefault("progressDeadlineSeconds", 600)
+        pods.default_template(child(spec, "template"))
+
+    def validate(self, obj: Object, request: Request) -> list[Cause]:
+        found = super().validate(obj, request)
+        strategy = obj["spec"]["strategy"]
+        if strategy["type"] not in {"Recreate", "RollingUpdate"}:
+            found.append(causes.not_supported("spec.strategy.type", strategy["type"], ["Recreate", "RollingUpdate"]))
+        elif strategy["type"] == "Recreate" and strategy.get("rollingUpdate") is not None:
+            text = "may not be specified when strategy `type` is 'Recreate'"
+            found.append(causes.forbidden("spec.strategy.rollingUpdate", text))
+        elif strategy["type"] == "RollingUpdate":
+            found += _rolling(strategy["rollingUpdate"])
+        deadline, ready = obj["spec"].get("progressDeadlineSeconds"), obj["spec"].get("minReadySeconds", 0)
+        if deadline is not None and deadline <= ready:
+            found.append(causes.invalid("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds"))
+        return found
+
+
+def _rolling(rolling: Object) -> list[Cause]:
+    found: list[Cause] = []
+    path = "spec.strategy.rollingUpdate"
+    for key in ("maxUnavailable", "maxSurge"):
+        value = rolling.get(key)
+        if isinstance(value, str) and not re.fullmatch(r"[0-9]+%", value):
+            text = (
+                "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', "
+                "regex used for validation is '[0-9]+%')"
+            )
+            found.append(causes.invalid(f"{path}.{key}", value, text))
+        elif isinstance(value, int) and value < 0:
+            found.append(causes.invalid(f"{path}.{key}", value, pods.NON_NEGATIVE))
+    if rolling.get("maxUnavailable") in {0, "0%"} and rolling.get("maxSurge") in {0, "0%"}:
+        text = "may not be 0 when `maxSurge` is 0"
+        found.append(causes.invalid(f"{path}.maxUnavailable", rolling["maxUnavailable"], text))
+    return found
+
+
+class ReplicaSetStrategy(WorkloadStrategy):
     """ReplicaSets."""
 
+    word = "replicaset"
+    selectable = frozenset({"status.replicas"})
 
-class JobStrategy(SpecStrategy):
-    """Jobs."""
+    def default(self, obj: Object) -> None:
+        spec = child(obj, "spec")
+        spec.setdefault("replicas", 1)
+        pods.default_template(child(spec, "template"))
+
+    def prepare_create(self, obj: Object, request: Request) -> None:
+        obj["status"] = {"replicas": 0}
 
 
-class IngressStrategy(SpecStrategy):
-    """Ingresses."""
+class JobStrategy(BuiltinStrategy):
+    """Jobs: the server makes their selector and labels their pods with it."""
 
-
-class AutoscalerStrategy(Strategy):
-    """HorizontalPodAutoscalers."""
-
+    counts_generations = True
     has_status = True
+    propagation = "Orphan"  # batch/v1 keeps what batch/v1beta1's clients expect
+    selectable = frozenset({"status.successful"})
+
+    def default(self, obj: Object) -> None:
+        spec = child(obj, "spec")
+        if spec.get("completions") is None and spec.get("parallelism") is None:
+            spec["completions"] = spec["parallelism"] = 1
+        spec.setdefault("parallelism", 1)
+        for key, value in (
+            ("backoffLimit", 6),
+            ("completionMode", "NonIndexed"),
+            ("suspend", False),
+            ("podReplacementPolicy", "TerminatingOrFailed"),
+        ):
+            spec.setdefault(key, value)
+        pods.default_template(child(spec, "template"))
+
+    def prepare_create(self, obj: Object, request: Request) -> None:
+        super().prepare_create(obj, request)
+        uid, name = obj["metadata"]["uid"], obj["metadata"].get("name", "")
+        if not obj["spec"].get("manualSelector"):
+            labels = child(obj["spec"], "template", "metadata", "labels")
+            labels |= {
+                "batch.kubernetes.io/controller-uid": uid,
+                "batch.kubernetes.io/job-name": name,
+                "controller-uid": uid,
+                "job-name": name,
+            }
+            obj["spec"]["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
+        if not obj["metadata"].get("labels"):
+            obj["metadata"]["labels"] = dict(child(obj["spec"], "template", "metadata", "labels"))
+
+    def validate(self, obj: Object, request: Request) -> list[Cause]:
+        spec = obj["spec"]
+        found: list[Cause] = []
+        for key in ("parallelism", "completions", "backoffLimit", "activeDeadlineSeconds", "ttlSecondsAfterFinished"):
+            value = spec.get(key)
+            if isinstance(value, int) and value < 0:
+                found.append(causes.invalid(f"spec.{key}", value, pods.NON_NEGATIVE))
+        policy = dig(spec, "template", "spec", "restartPolicy")
+        if policy == "Always":
+            text = 'supported values: "OnFailure", "Never"'
+            found.append(
+                Cause(
+                    "spec.template.spec.restartPolicy",
+                    "FieldValueRequired",
+                    f"Required value: valid values: {text.partition(': ')[2]}",
+                )
+            )
+        return found + pods.validate_template(spec["template"], "spec.template", pods.RESTART_POLICIES)
+
+    def validate_update(self, obj: Object, old: Object, request: Request) -> list[Cause]:
+        found = self.validate(obj, request)
+        found += [
+            causes.invalid(f"spec.{key}", obj["spec"].get(key), metadata.IMMUTABLE)
+            for key in ("completions", "selector", "template", "completionMode")
+            if obj["spec"].get(key) != old["spec"].get(key)
+        ]
+        return found
+
+    def fields(self, obj: Object) -> Mapping[str, str]:
+        return {"status.successful": str(dig(obj, "status", "succeeded") or 0)}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kubesandbox import names
+from kubesandbox.builtin import types
+from kubesandbox.builtin.strategy import BuiltinStrategy
 from kubesandbox.custom.strategy import CustomStrategy
 from kubesandbox.discovery import version_order
 from kubesandbox.kinds import STANDARD_VERBS, STATUS, Kind, Subresource
@@ -12,7 +14,7 @@ from kubesandbox.metadata import now
 from kubesandbox.objects import Object, clone
 from kubesandbox.schema import causes
 from kubesandbox.schema.causes import Cause
-from kubesandbox.strategy import Request, Strategy
+from kubesandbox.strategy import Request
 from kubesandbox.tables import CREATED_AT, NAME, Columns
 
 if TYPE_CHECKING:
@@ -23,12 +25,12 @@ PLURAL = "customresourcedefinitions"
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 
 
-class DefinitionStrategy(Strategy):
+class DefinitionStrategy(BuiltinStrategy):
     """CustomResourceDefinition itself."""
 
     counts_generations = True
     has_status = True
-    returns_deleted = False
+    type_name = types.type_name(GROUP, "v1", "CustomResourceDefinition")
 
     def default(self, obj: Object) -> None:
         spec = obj.get("spec")

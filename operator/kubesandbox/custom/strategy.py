@@ -7,6 +7,7 @@ from functools import cached_property
 
 from kubesandbox.jsonpath import compile_path
 from kubesandbox.objects import Object
+from kubesandbox.patch import KindSchema, from_crd
 from kubesandbox.schema import Schema, compile_schema
 from kubesandbox.schema.causes import Cause, go_float
 from kubesandbox.strategy import Request, Strategy
@@ -66,6 +67,9 @@ class CustomStrategy(Strategy):
 
     def columns(self) -> Columns:
         return self._columns
+
+    def patch_schema(self) -> KindSchema:
+        return from_crd(self.schema.root, has_status=self.has_status)
 
 
 def _text(values: list[object]) -> str:

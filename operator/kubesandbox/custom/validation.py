@@ -6,6 +6,7 @@ from kubesandbox import names
 from kubesandbox.objects import Object, dig
 from kubesandbox.schema import causes
 from kubesandbox.schema.causes import Cause
+from kubesandbox.schema.structural import check_structural
 
 
 def validate_definition(obj: Object) -> list[Cause]:
@@ -72,6 +73,8 @@ def _versions(versions: list[Object]) -> list[Cause]:
         if not isinstance(schema, dict):
             problems.append(causes.required(f"{path}.schema.openAPIV3Schema", "schemas are required"))
             continue
+        has_status = "status" in (version.get("subresources") or {})
+        problems += check_structural(schema, f"{path}.schema.openAPIV3Schema", status=has_status)
     return problems
 
 

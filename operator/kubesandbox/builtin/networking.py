@@ -1,0 +1,297 @@
+"""Services, Ingresses, NetworkPolicies and endpoints: defaults, validation and cluster IPs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from kubesandbox import errors, metadata, names
+from kubesandbox.builtin import pods
+from kubesandbox.builtin.strategy import BuiltinStrategy
+from kubesandbox.builtin.workloads import validate_selector
+from kubesandbox.objects import Object, child, dig
+from kubesandbox.schema import causes
+from kubesandbox.schema.causes import Cause
+from kubesandbox.strategy import Request
+
+if TYPE_CHECKING:
+    from kubesandbox.cluster import Cluster
+
+SERVICE_TYPES = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"]
+NODE_PORTS = range(30000, 32768)
+
+
+class ServiceStrategy(BuiltinStrategy):
+    """Services."""
+
+    has_status = True
+    name_rule = staticmethod(names.dns1035)
+    returns_deleted = True
+    selectable = frozenset({"spec.clusterIP", "spec.type"})
+
+    def default(self, obj: Object) -> None:
+        spec = child(obj, "spec")
+        spec.setdefault("sessionAffinity", "None")
+        if spec["sessionAffinity"] == "ClientIP":
+            child(spec, "sessionAffinityConfig", "clientIP").setdefault("timeoutSeconds", 10800)
+        spec.setdefault("type", "ClusterIP")
+        for port in spec.get("ports") or ():
+            port.setdefault("protocol", "TCP")
+            if port.get("targetPort") in (None, 0, ""):
+                port["targetPort"] = port.get("port")
+        if spec["type"] in {"NodePort", "LoadBalancer"}:
+            spec.setdefault("externalTrafficPolicy", "Cluster")
+        if spec["type"] != "ExternalName":
+            spec.setdefault("internalTrafficPolicy", "Cluster")
+        if spec["type"] == "LoadBalancer":
+            spec.setdefault("allocateLoadBalancerNodePorts", True)
+
+    def prepare_create(self, obj: Object, request: Request) -> None:
+        obj["status"] = {"loadBalancer": {}}
+
+    def allocate(self, obj: Object, old: Object | None, request: Request) -> None:
+        spec = obj["spec"]
+        if spec["type"] == "ExternalName":
+            return
+        if not spec.get("clusterIP"):
+            kept = (old or {}).get("spec", {}).get("clusterIP")
+            spec["clusterIP"] = kept or addresses(request.cluster).take()
+        spec["clusterIPs"] = [spec["clusterIP"]]
+        spec.setdefault("ipFamilies", ["IPv4"])
+        spec.setdefault("ipFamilyPolicy", "SingleStack")
+        if spec["type"] in {"NodePort", "LoadBalancer"}:
+            _take_node_ports(spec, request.cluster)
+
+    def prepare_update(self, obj: Object, old: Object, request: Request) -> None:
+        spec, before = obj["spec"], old["spec"]
+        if spec["type"] == "ExternalName":
+            return
+        for key in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
+            if not spec.get(key) and before.get(key):
+                spec[key] = before[key]
+
+    def validate(self, obj: Object, request: Request) -> list[Cause]:
+        spec = obj["spec"]
+        found: list[Cause] = []
+        if not spec.get("ports") and spec.get("clusterIP") != "None" and spec["type"] != "ExternalName":
+            found.append(causes.required("spec.ports"))
+        if spec["type"] not in SERVICE_TYPES:
+            found.append(causes.not_supported("spec.type", spec["type"], SERVICE_TYPES))
+        if spec["type"] == "ExternalName":
+            if not spec.get("externalName"):
+                found.append(causes.required("spec.externalName"))
+            if spec.get("clusterIP"):
+                text = 'may not be set for ExternalName services'
+                found.append(causes.forbidden("spec.clusterIPs", text))
+        found += _service_ports(spec.get("ports") or [])
+        found += metadata.labels(spec.get("selector"), "spec.selector")
+        if spec["sessionAffinity"] not in {"ClientIP", "None"}:
+            found.append(causes.not_supported("spec.sessionAffinity", spec["sessionAffinity"], ["ClientIP", "None"]))
+        return found
+
+    def validate_update(self, obj: Object, old: Object, request: Request) -> list[Cause]:
+        found: list[Cause] = []
+        before, after = old["spec"].get("clusterIP"), obj["spec"].get("clusterIP")
+        if before and before != after and obj["spec"]["type"] != "ExternalName":
+            text = "may not change once set"
+            found.append(causes.invalid("spec.clusterIPs[0]", obj["spec"].get("clusterIPs") or [after], text))
+        return found + self.validate(obj, request)
+
+    def fields(self, obj: Object) -> Mapping[str, str]:
+        return {"spec.clusterIP": obj["spec"].get("clusterIP", ""), "spec.type": obj["spec"].get("type", "")}
+
+
+def _service_ports(ports: list[Object]) -> list[Cause]:
+    found: list[Cause] = []
+    seen_names: set[str] = set()
+    seen: set[tuple[str, int]] = set()
+    for index, port in enumerate(ports):
+        at, name, number = f"spec.ports[{index}]", port.get("name") or "", port.get("port") or 0
+        if len(ports) > 1 and not name:
+            found.append(causes.required(f"{at}.name"))
+        elif name:
+            found += [causes.invalid(f"{at}.name", name, text) for text in names.label(name)]
+            if name in seen_names:
+                found.append(causes.duplicate(f"{at}.name", name))
+            seen_names.add(name)
+        if not 0 < number < 65536:
+            found.append(causes.invalid(f"{at}.port", number, pods.PORT_RANGE))
+        if port["protocol"] not in pods.PROTOCOLS:
+            found.append(causes.not_supported(f"{at}.protocol", port["protocol"], pods.PROTOCOLS))
+        target = port.get("targetPort")
+        if isinstance(target, int) and not 0 < target < 65536:
+            found.append(causes.invalid(f"{at}.targetPort", target, pods.PORT_RANGE))
+        elif isinstance(target, str):
+            found += [causes.invalid(f"{at}.targetPort", target, text) for text in pods.port_name(target)]
+        if (port["protocol"], number) in seen:
+            found.append(causes.duplicate(at, {"port": number, "protocol": port["protocol"]}))
+        seen.add((port["protocol"], number))
+    return found
+
+
+class Addresses:
+    """Service addresses out of 10.96.0.0/12, as kubeadm has it."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._next = 10  # below are the static ones: 10.96.0.1 is `kubernetes`
+
+    def take(self) -> str:
+        """An address that no Service has."""
+        used = {dig(v.object, "spec", "clusterIP") for v in self._cluster.store.table("", "services").scan()}
+        for _ in range(1 << 16):
+            self._next = self._next + 1 if self._next < (1 << 16) - 2 else 10
+            address = f"10.96.{self._next >> 8}.{self._next & 255}"
+            if address not in used:
+                return address
+        raise errors.internal_error("failed to allocate a serviceIP: range is full")
+
+
+def addresses(cluster: Cluster) -> Addresses:
+    """The cluster's allocator."""
+    found = cluster.extensions.get(Addresses)
+    if not isinstance(found, Addresses):
+        found = cluster.extensions[Addresses] = Addresses(cluster)
+    return found
+
+
+def _take_node_ports(spec: Object, cluster: Cluster) -> None:
+    used = {
+        port.get("nodePort")
+        for version in cluster.store.table("", "services").scan()
+        for port in version.object["spec"].get("ports") or ()
+    }
+    free = (number for number in NODE_PORTS if number not in used)
+    for port in spec.get("ports") or ():
+        if not port.get("nodePort"):
+            port["nodePort"] = next(free)
+
+
+class IngressStrategy(BuiltinStrategy):
+    """Ingresses."""
+
+    counts_generations = True
+    has_status = True
+
+    def validate(self, obj: Object, request: Request) -> list[Cause]:
+        spec = obj.get("spec") or {}
+        found: list[Cause] = []
+        if not spec.get("rules") and spec.get("defaultBackend") is None:
+            text = "either `defaultBackend` or `rules` must be specified"
+            found.append(causes.invalid("spec", spec.get("rules") or [], text))
+        if spec.get("defaultBackend") is not None:
+            found += _backend(spec["defaultBackend"], "spec.defaultBackend")
+        for index, rule in enumerate(spec.get("rules") or ()):
+            at, host = f"spec.rules[{index}]", rule.get("host") or ""
+            if host and not host.startswith("*."):
+                found += [causes.invalid(f"{at}.host", host, text) for text in names.subdomain(host)]
+            if rule.get("http") is not None and not rule["http"].get("paths"):
+                found.append(causes.required(f"{at}.http.paths"))
+            for number, path in enumerate(dig(rule, "http", "paths") or ()):
+                found += _path(path, f"{at}.http.paths[{number}]")
+        if spec.get("ingressClassName"):
+            name = spec["ingressClassName"]
+            found += [causes.invalid("spec.ingressClassName", name, text) for text in names.subdomain(name)]
+        return found
+
+
+PATH_TYPES = ["Exact", "ImplementationSpecific", "Prefix"]
+
+
+def _path(path: Object, at: str) -> list[Cause]:
+    found: list[Cause] = []
+    kind, text = path.get("pathType"), path.get("path") or ""
+    if kind is None:
+        found.append(causes.required(f"{at}.pathType", "pathType must be specified"))
+    elif kind in {"Exact", "Prefix"}:
+        if not text.startswith("/"):
+            found.append(causes.invalid(f"{at}.path", text, "must be an absolute path"))
+        for wrong in ("//", "/./", "/../", "%2f", "%2F"):
+            if wrong in text:
+                found.append(causes.invalid(f"{at}.path", text, f"must not contain '{wrong}'"))
+    elif kind == "ImplementationSpecific":
+        if text and not text.startswith("/"):
+            found.append(causes.invalid(f"{at}.path", text, "must be an absolute path"))
+    else:
+        found.append(causes.not_supported(f"{at}.pathType", kind, PATH_TYPES))
+    return found + _backend(path.get("backend") or {}, f"{at}.backend")
+
+
+def _backend(backend: Object, at: str) -> list[Cause]:
+    service, resource = backend.get("service"), backend.get("resource")
+    if service is not None and resource is not None:
+        return [causes.invalid(at, "", "cannot set both resource and service backends")]
+    if resource is not None:
+        return []
+    if service is None:
+        return [causes.required(at)]
+    found: list[Cause] = []
+    if not service.get("name"):
+        found.append(causes.required(f"{at}.service.name"))
+    else:
+        found += [causes.invalid(f"{at}.service.name", service["name"], text) for text in names.dns1035(service["name"])]
+    port = service.get("port") or {}
+    if port.get("name") and port.get("number"):
+        found.append(causes.invalid(at, "", "cannot set both port name & port number"))
+    elif not port.get("name") and not port.get("number"):
+        found.append(causes.required(at, "port name or number is required"))
+    elif port.get("number") and not 0 < port["number"] < 65536:
+        found.append(causes.invalid(f"{at}.service.port.number", port["number"], pods.PORT_RANGE))
+    return found
+
+
+class NetworkPolicyStrategy(BuiltinStrategy):
+    """NetworkPolicies: kept, and enforced by nobody, as in a cluster without such a network plugin."""
+
+    counts_generations = True
+
+    def default(self, obj: Object) -> None:
+        spec = child(obj, "spec")
+        for rule in (*(spec.get("ingress") or ()), *(spec.get("egress") or ())):
+            for port in rule.get("ports") or ():
+                port.setdefault("protocol", "TCP")
+        if not spec.get("policyTypes"):
+            spec["policyTypes"] = ["Ingress", *(["Egress"] if spec.get("egress") else [])]
+
+    def validate(self, obj: Object, request: Request) -> list[Cause]:
+        found = validate_selector(obj["spec"].get("podSelector") or {}, "spec.podSelector")
+        for index, kind in enumerate(obj["spec"]["policyTypes"]):
+            if kind not in {"Ingress", "Egress"}:
+                found.append(causes.not_supported(f"spec.policyTypes[{index}]", kind, ["Egress", "Ingress"]))
+        return found
+
+
+class EndpointsStrategy(BuiltinStrategy):
+    """Endpoints."""
+
+    creates_on_update = True
+
+    def default(self, obj: Object) -> None:
+        for subset in obj.get("subsets") or ():
+            for port in subset.get("ports") or ():
+                port.setdefault("protocol", "TCP")
+
+
+class EndpointSliceStrategy(BuiltinStrategy):
+    """EndpointSlices."""
+
+    counts_generations = True
+
+    def default(self, obj: Object) -> None:
+        for port in obj.get("ports") or ():
+            port.setdefault("name", "")
+            port.setdefault("protocol", "TCP")
+
+    def validate(self, obj: Object, request: Request) -> list[Cause]:
+        kinds = ["FQDN", "IPv4", "IPv6"]
+        if not obj.get("addressType"):
+            return [causes.required("addressType")]
+        if obj["addressType"] not in kinds:
+            return [causes.not_supported("addressType", obj["addressType"], kinds)]
+        return []
+
+
+class IngressClassStrategy(BuiltinStrategy):
+    """IngressClasses."""
+
+    counts_generations = True

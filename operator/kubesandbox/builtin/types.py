@@ -1,0 +1,288 @@
+"""The Go types of built-in kinds: what comes of an object when it is decoded into one and encoded again.
+
+`types.json` (written by `generate.py`) holds fields in Go's order with their flags. Decoding drops and reports
+unknown fields and refuses wrong types as Go's decoder does; encoding leaves out what `omitempty` leaves out.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import TypedDict
+
+import orjson
+
+from kubesandbox.objects import Json, Object
+
+PREFIXES = {
+    "meta.k8s.io": "io.k8s.apimachinery.pkg.apis.meta",
+    "apiextensions.k8s.io": "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions",
+}
+OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+
+FieldSpec = TypedDict(
+    "FieldSpec",
+    {
+        "t": str,  # type: a scalar's name, `[]…`, `map:…` or `#` and another type's name
+        "d": str,  # description
+        "o": int,  # omitempty
+        "z": int,  # omitzero
+        "p": int,  # a pointer: zero values are values
+        "r": int,  # required
+        "df": Json,  # default
+        "e": list[str],  # enum
+        "g": str,  # the Go name of a named scalar
+        "lt": str,  # list type
+        "lk": list[str],  # list map keys
+        "mt": str,  # map or struct type
+        "ps": str,  # patch strategy
+        "pk": str,  # patch merge key
+    },
+    total=False,
+)
+
+
+class TypeSpec(TypedDict):
+    """One struct."""
+
+    d: str
+    f: dict[str, FieldSpec]
+
+
+class DecodeError(ValueError):
+    """A value that is not of its Go type; the text is the decoder's."""
+
+
+@cache
+def specs() -> dict[str, TypeSpec]:
+    """All structs by their OpenAPI names."""
+    found: dict[str, TypeSpec] = orjson.loads(Path(__file__).with_name("types.json").read_bytes())
+    return found
+
+
+def type_name(group: str, version: str, kind: str) -> str:
+    """The OpenAPI name of a kind's type."""
+    prefix = PREFIXES.get(group) or f"io.k8s.api.{(group or 'core').removesuffix('.k8s.io').removesuffix('.authorization')}"
+    if group == "authorization.k8s.io":
+        prefix = "io.k8s.api.authorization"
+    return f"{prefix}.{version}.{kind}"
+
+
+Decode = Callable[[Json, str, list[str]], Json]
+
+
+@cache
+def decoder(name: str) -> Decode:
+    """The decoder of a struct: value, path and the list that unknown paths are added to; gives the new value."""
+    fields = specs()[name]["f"]
+    struct = name.rsplit(".", 1)[1]
+    prepared: list[tuple[str, FieldSpec, Decode]] | None = None
+
+    def decode(value: Json, path: str, unknown: list[str]) -> Json:
+        nonlocal prepared
+        if prepared is None:
+            prepared = [(key, spec, _decoder(spec, struct)) for key, spec in fields.items()]
+        if not isinstance(value, dict):
+            raise _wrong(value, path, struct, f"v1.{struct}")
+        if len(value.keys() - fields.keys()):
+            unknown.extend(_join(path, key) for key in value if key not in fields)
+        result: Object = {}
+        for key, spec, inner in prepared:
+            given = value.get(key)
+            if given is None:
+                if not spec.get("o") and not spec.get("z"):
+                    result[key] = zero(spec)
+                elif spec["t"].startswith("#") and not spec.get("p") and not spec.get("z"):
+                    result[key] = zero(spec)
+                elif spec["t"] in {"time", "microtime"} and not spec.get("p") and not spec.get("z"):
+                    result[key] = None
+                continue
+            made = inner(given, _join(path, key), unknown)
+            if spec.get("p") or not (spec.get("o") or spec.get("z")) or not _is_zero(made, spec):
+                result[key] = made
+        return result
+
+    return decode
+
+
+def _join(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+def _is_zero(value: Json, spec: FieldSpec) -> bool:
+    if spec["t"].startswith("#") or spec["t"] in {"time", "microtime", "quantity", "int-or-string"}:
+        return bool(spec.get("z")) and value in (None, {}, "")
+    return value is None or value is False or value == "" or value == 0 or value == [] or value == {}
+
+
+def zero(spec: FieldSpec) -> Json:
+    """A field's zero value as Go encodes it."""
+    kind = spec["t"]
+    if spec.get("p") or kind.startswith(("[]", "map:")) or kind in {"time", "microtime", "any", "bytes"}:
+        return None
+    if kind.startswith("#"):
+        return zero_struct(kind[1:])
+    return {"string": "", "boolean": False, "quantity": "0"}.get(kind, 0)
+
+
+def zero_struct(name: str) -> Object:
+    """A struct's zero value as Go encodes it."""
+    made: Object = decoder(name)({}, "", [])
+    return made
+
+
+def _wrong(value: Json, path: str, struct: str, wanted: str) -> DecodeError:
+    match value:
+        case bool():
+            shown = "bool"
+        case float():
+            shown = f"number {value}" if wanted.startswith(("int", "uint")) else "number"
+        case int():
+            shown = "number" if not wanted.startswith("int") else f"number {value}"
+        case str():
+            shown = "string"
+        case list():
+            shown = "array"
+        case _:
+            shown = "object"
+    where = re.sub(r"\[[^\]]*\]", "", path)
+    return DecodeError(f"json: cannot unmarshal {shown} into Go struct field {struct}.{where} of type {wanted}")
+
+
+def _decoder(spec: FieldSpec, struct: str) -> Decode:
+    return _decoder_of(spec["t"], struct, spec.get("g", ""))
+
+
+def _decoder_of(kind: str, struct: str, go: str) -> Decode:
+    if kind.startswith("#"):
+        name = kind[1:]
+        return lambda value, path, unknown: decoder(name)(value, path, unknown)
+    if kind.startswith("[]"):
+        return _list_decoder(kind, struct)
+    if kind.startswith("map:"):
+        return _map_decoder(kind, struct)
+    return _scalar_decoder(kind, struct, go)
+
+
+def _go(kind: str) -> str:
+    """A type's Go name, for errors."""
+    if kind.startswith("[]"):
+        return f"[]{_go(kind[2:])}"
+    if kind.startswith("map:"):
+        return f"map[string]{_go(kind[4:])}"
+    if kind.startswith("#"):
+        return "v1." + kind.rsplit(".", 1)[1]
+    return {"boolean": "bool", "number": "float64", "bytes": "[]uint8", "quantity": "resource.Quantity"}.get(kind, kind)
+
+
+def _list_decoder(kind: str, struct: str) -> Decode:
+    inner, wanted = _decoder_of(kind[2:], struct, ""), _go(kind)
+    empty = {"string": ""}.get(kind[2:])
+
+    def decode(value: Json, path: str, unknown: list[str]) -> Json:
+        if not isinstance(value, list):
+            raise _wrong(value, path, struct, wanted)
+        return [
+            inner(item, f"{path}[{index}]", unknown) if item is not None else empty for index, item in enumerate(value)
+        ]
+
+    return decode
+
+
+def _map_decoder(kind: str, struct: str) -> Decode:
+    inner, wanted = _decoder_of(kind[4:], struct, ""), _go(kind)
+    empty = "" if kind[4:] == "string" else None
+
+    def decode(value: Json, path: str, unknown: list[str]) -> Json:
+        if not isinstance(value, dict):
+            raise _wrong(value, path, struct, wanted)
+        return {
+            key: inner(item, path, unknown) if item is not None else empty for key, item in sorted(value.items())
+        }
+
+    return decode
+
+
+_INTEGERS = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
+_QUANTITY = re.compile(r"^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$")
+_TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$")
+
+
+def _scalar_decoder(kind: str, struct: str, go: str) -> Decode:
+    wanted = go or _go(kind)
+
+    def decode(value: Json, path: str, unknown: list[str]) -> Json:
+        good = _scalar(kind, value)
+        if good is None:
+            raise _wrong(value, path, struct, wanted)
+        return good
+
+    return decode if kind != "any" else lambda value, path, unknown: value
+
+
+def _scalar(kind: str, value: Json) -> Json:
+    """The value as its Go type keeps it; None for one of another type."""
+    match kind:
+        case "string":
+            return value if isinstance(value, str) else None
+        case "boolean":
+            return value if isinstance(value, bool) else None
+        case "int32" | "int64":
+            return _integer(kind, value)
+        case "number":
+            return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+        case "bytes":
+            return _bytes(value)
+        case "time" | "microtime":
+            return _time(kind, value)
+        case "quantity":
+            return _quantity(value)
+        case _:
+            return value if isinstance(value, str | int) and not isinstance(value, bool) else None
+
+
+def _integer(kind: str, value: Json) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if isinstance(value, float) and not value.is_integer():
+        return None
+    low, high = _INTEGERS[kind]
+    return int(value) if low <= value <= high else None
+
+
+def _bytes(value: Json) -> str | None:
+    if not isinstance(value, str):
+        return None
+    stripped = value.replace("\n", "").replace("\r", "")
+    try:
+        base64.b64decode(stripped, validate=True)
+    except (binascii.Error, ValueError):
+        at = next((i for i, c in enumerate(stripped) if not (c.isascii() and (c.isalnum() or c in "+/="))), len(stripped))
+        raise DecodeError(f"illegal base64 data at input byte {at}") from None
+    return stripped
+
+
+def _time(kind: str, value: Json) -> str | None:
+    if not isinstance(value, str):
+        return None
+    if not _TIME.match(value):
+        layout = "2006-01-02T15:04:05.000000Z07:00" if kind == "microtime" else "2006-01-02T15:04:05Z07:00"
+        raise DecodeError(f'parsing time "{value}" as "{layout}": cannot parse "{value}" as "2006"')
+    if kind == "time" and "." in value and value.endswith("Z"):
+        return value.split(".")[0] + "Z"
+    return value
+
+
+def _quantity(value: Json) -> str | None:
+    if isinstance(value, bool):
+        return None
+    text = str(value) if isinstance(value, int | float) else value
+    if not isinstance(text, str) or not _QUANTITY.match(text):
+        raise DecodeError(
+            "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+        )
+    return text
