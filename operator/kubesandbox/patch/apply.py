@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kubesandbox.patch import managers
@@ -24,6 +24,18 @@ class ApplyInvalidError(ValueError):
 
 class ManagedFieldsGivenError(ValueError):
     """A configuration must not carry managedFields: 400."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """Who applies to what, and how."""
+
+    me: Manager
+    api_version: str
+    root: Type
+    #: Fields that this request leaves alone.
+    hidden: tuple[Path, ...]
+    force: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +97,9 @@ def apply(
     _check(config, root, api_version)
     before, owners = _split(live, config)
     me = managers.manager_of(manager, "Apply", api_version, subresource)
-    hidden = kind_schema.reset.get(subresource, ())
+    request = _Request(me, api_version, root, kind_schema.reset.get(subresource, ()), force)
     try:
-        merged, owners = _apply(before, config, owners, me, api_version, root, hidden, force=force)
+        merged, owners = _apply(before, config, owners, request)
     except ApplyConflictError as conflict:
         # kubectl's own client-side apply left no owner of its name: what it last applied is its to change.
         if manager != "kubectl":
@@ -95,7 +107,7 @@ def apply(
         left = _not_last_applied(before, conflict.conflicts, root, api_version)
         if left:
             raise ApplyConflictError(left) from None
-        merged, owners = _apply(before, config, owners, me, api_version, root, hidden, force=True)
+        merged, owners = _apply(before, config, owners, replace(request, force=True))
     if me in owners:
         changed = live is None or not equal(before, merged)
         time = now if changed or not owners[me].time else owners[me].time
@@ -126,26 +138,19 @@ def _split(live: dict[str, JSON] | None, config: Mapping[str, JSON]) -> tuple[di
 
 
 def _apply(
-    live: dict[str, JSON],
-    config: Mapping[str, JSON],
-    owners: Owners,
-    me: Manager,
-    api_version: str,
-    root: Type,
-    hidden: tuple[Path, ...],
-    *,
-    force: bool,
+    live: dict[str, JSON], config: Mapping[str, JSON], owners: Owners, request: _Request
 ) -> tuple[dict[str, JSON], Owners]:
+    me, root = request.me, request.root
     last = owners.get(me)
     merged: dict[str, JSON] = copy.deepcopy(merge(live, dict(config), root))
-    mine = outside(field_set(dict(config), root), hidden)
-    owners = {**owners, me: Owned(mine, api_version, last.time if last else "")}
+    mine = outside(field_set(dict(config), root), request.hidden)
+    owners = {**owners, me: Owned(mine, request.api_version, last.time if last else "")}
     if last is not None and last.fields:
         merged = _prune(merged, owners, last.fields, root)
-    owners = _settle(live, merged, owners, me, root, hidden, force=force)
+    owners = _settle(live, merged, owners, request)
     if me in owners:
         fields = owners[me].fields - managers.UNOWNED
-        owners = {**owners, me: Owned(fields, api_version, owners[me].time)}
+        owners = {**owners, me: Owned(fields, request.api_version, owners[me].time)}
         if not fields:
             del owners[me]
     return merged, owners
@@ -167,21 +172,19 @@ def _prune(merged: dict[str, JSON], owners: Owners, last: Fields, root: Type) ->
     return result
 
 
-def _settle(
-    live: JSON, merged: JSON, owners: Owners, me: Manager, root: Type, hidden: tuple[Path, ...], *, force: bool
-) -> Owners:
+def _settle(live: JSON, merged: JSON, owners: Owners, request: _Request) -> Owners:
     """The others' fields after the change; a conflict where it changes what they own."""
-    difference = compare(live, merged, root)
-    changed = outside(difference.added | difference.modified, hidden)
+    difference = compare(live, merged, request.root)
+    changed = outside(difference.added | difference.modified, request.hidden)
     conflicts = [
         Conflict(other, path)
         for other in sorted(owners, key=str)
-        if other != me
+        if other != request.me
         for path in sorted(owners[other].fields & changed)
     ]
-    if conflicts and not force:
+    if conflicts and not request.force:
         raise ApplyConflictError(conflicts)
-    return managers.without(owners, changed | outside(difference.removed, hidden), but=me)
+    return managers.without(owners, changed | outside(difference.removed, request.hidden), but=request.me)
 
 
 def _not_last_applied(live: dict[str, JSON], conflicts: list[Conflict], root: Type, api_version: str) -> list[Conflict]:

@@ -53,7 +53,7 @@ def _test(document: JSON, op: dict[str, JSON]) -> None:
     import jsonpointer
 
     missing = object()
-    path = op.get("path")
+    path = str(op.get("path"))
     found = jsonpointer.resolve_pointer(document, path, missing)
     # A test for null passes where there is nothing, as in evanphx/json-patch.
     wanted = op.get("value")

@@ -6,13 +6,14 @@ A set is a frozenset of paths; a path is a tuple of such elements. FieldsV1 is t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 
 from kubesandbox.patch.types import ANY, Type
 from kubesandbox.schema.causes import JSON, go_json, quote
 
 Path = tuple[str, ...]
-Fields = Set[Path]
+Fields = AbstractSet[Path]
 
 
 class InvalidFieldsError(ValueError):
@@ -82,7 +83,7 @@ def encode(fields: Fields) -> dict[str, JSON]:
     return tree
 
 
-def _mark(tree: dict[str, JSON], path: Path, members: Set[Path]) -> None:
+def _mark(tree: dict[str, JSON], path: Path, members: AbstractSet[Path]) -> None:
     for element in list(tree):
         below = tree[element]
         if below:

@@ -64,8 +64,8 @@ def _put(original: dict[str, JSON], name: str, value: JSON, type_: Type, order: 
     elif isinstance(value, dict):
         if current is None and value.get(_DIRECTIVE) == "delete":
             return
-        merges = isinstance(current, dict) and type_.strategy != "replace"
-        original[name] = _merge_map(current if merges else {}, value, type_)
+        base = current if isinstance(current, dict) and type_.strategy != "replace" else {}
+        original[name] = _merge_map(base, value, type_)
     elif isinstance(value, list) and "merge" in type_.strategy:
         before = current if isinstance(current, list) else []
         merged = _merge_list(list(before), value, type_)

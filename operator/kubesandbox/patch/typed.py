@@ -83,7 +83,7 @@ def _kinds(old: JSON, new: JSON, type_: Type) -> list[str]:
 def _compare(old: JSON, new: JSON, type_: Type, path: Path, found: Difference) -> None:
     leaf = False
     for kind in _kinds(old, new, type_):
-        leaf = _compare_as(kind, old, new, type_, path, found)
+        leaf = _compare_as(old, new, type_, path, found, kind=kind)
     if not leaf:
         if old is MISSING:
             found.added.add(path)
@@ -91,7 +91,7 @@ def _compare(old: JSON, new: JSON, type_: Type, path: Path, found: Difference) -
             found.removed.add(path)
 
 
-def _compare_as(kind: str, old: JSON, new: JSON, type_: Type, path: Path, found: Difference) -> bool:
+def _compare_as(old: JSON, new: JSON, type_: Type, path: Path, found: Difference, *, kind: str) -> bool:
     """Whether the two were compared as a whole."""
     if kind == "map" and not type_.atomic:
         before, after = (value if isinstance(value, dict) else {} for value in (old, new))

@@ -9,7 +9,7 @@ from typing import Literal
 from kubesandbox.schema.causes import JSON
 from kubesandbox.schema.node import Node
 
-Strategy = Literal["", "merge", "retainKeys", "merge,retainKeys"]
+Strategy = Literal["", "merge", "replace", "retainKeys", "merge,retainKeys"]
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -151,7 +152,7 @@ def _escape(char: str) -> str:
 
 def go_float(number: float, *, exponent_from: int = 21) -> str:
     """The shortest text of a float64 as Go's %v has it: 2.0 is `2`, exponents below 1e-4 and from 1e21."""
-    if number != number or number in {float("inf"), float("-inf")}:
+    if not math.isfinite(number):
         return {"nan": "NaN", "inf": "+Inf", "-inf": "-Inf"}[repr(number)]
     decimal = Decimal(repr(float(number))).normalize()
     exponent = decimal.adjusted()

@@ -30,17 +30,16 @@ def fill(node: Node, value: JSON) -> None:
         for name, known in node.properties.items():
             if known.default is not None and (name not in value or _absent(known, value[name])):
                 value[name] = copy.deepcopy(known.default)
-        for name, part in value.items():
+        for name in value:
             known_part = node.child(name)
             if known_part is None:
                 continue
-            if name not in node.properties and _absent(known_part, part):
-                value[name] = part = copy.deepcopy(known_part.default)
-            fill(known_part, part)
+            if name not in node.properties and _absent(known_part, value[name]):
+                value[name] = copy.deepcopy(known_part.default)
+            fill(known_part, value[name])
     elif isinstance(value, list) and node.items is not None:
-        for index, item in enumerate(value):
-            if _absent(node.items, item):
-                value[index] = item = copy.deepcopy(node.items.default)
+        value[:] = [copy.deepcopy(node.items.default) if _absent(node.items, item) else item for item in value]
+        for item in value:
             fill(node.items, item)
 
 

@@ -133,7 +133,7 @@ def read(schema: Mapping[str, Any]) -> Node:
         node.rules = tuple(Rule.read(rule) for rule in schema["x-kubernetes-validations"])
     below = [*node.properties.values(), *(n for n in (node.items, node.values) if n)]
     node.defaults_below = any(n.default is not None or n.defaults_below for n in below)
-    node.rules_below = bool(node.rules) or any(n.rules_below for n in (*below, *node.all_of))
+    node.rules_below = bool(node.rules) or any(n.rules_below for n in below)
     node.unique_below = node.list_type in {"set", "map"} or any(n.unique_below for n in below)
     return node
 

@@ -78,66 +78,57 @@ def broken(
     return list(_walk(node, new, old, path, _Ratchet(correlation), root=not path))
 
 
-def _walk(
-    node: Node, new: JSON, old: JSON, path: str, ratchet: _Ratchet, *, root: bool = False, spine: Node | None = None
-) -> Iterator[Cause]:
+def _walk(node: Node, new: JSON, old: JSON, path: str, ratchet: _Ratchet, *, root: bool = False) -> Iterator[Cause]:
+    # Structural schemas have no rules in allOf and the like: only what a value holds is walked.
     if new is None or not node.rules_below:
         return
-    spine = spine or node
     if node.rules:
-        yield from _rules(node, spine, new, old, path, ratchet, root=root)
-    for part in node.all_of:
-        yield from _walk(part, new, old, path, _Ratchet(None, ratchet.above), root=root, spine=spine)
-    if isinstance(new, list) and node.items is not None and spine.items is not None:
-        before = by_keys(old, spine.map_keys) if spine.list_type == "map" and isinstance(old, list) else {}
+        yield from _rules(node, new, old, path, ratchet, root=root)
+    if isinstance(new, list) and node.items is not None:
+        before = by_keys(old, node.map_keys) if node.list_type == "map" and isinstance(old, list) else {}
         for index, item in enumerate(new):
-            was = before.get(item_key(item, spine.map_keys)) if before else None
-            yield from _walk(node.items, item, was, f"{path}[{index}]", ratchet.index(index), spine=spine.items)
+            was = before.get(item_key(item, node.map_keys)) if before else None
+            yield from _walk(node.items, item, was, f"{path}[{index}]", ratchet.index(index))
     elif isinstance(new, dict):
         olds = old if isinstance(old, dict) else {}
         for name, part in new.items():
-            if name in node.properties:
-                if name in spine.properties:
-                    where, below = causes.child(path, name), spine.properties[name]
-                    known = node.properties[name]
-                    yield from _walk(known, part, olds.get(name), where, ratchet.key(name), spine=below)
-            elif (values := node.values) is not None:
-                where = causes.key(path, name)
-                yield from _walk(values, part, olds.get(name), where, ratchet.key(name), spine=spine.values)
+            known = node.child(name)
+            if known is not None:
+                where = causes.child(path, name) if name in node.properties else causes.key(path, name)
+                yield from _walk(known, part, olds.get(name), where, ratchet.key(name))
 
 
-def _rules(
-    node: Node, spine: Node, new: JSON, old: JSON, path: str, ratchet: _Ratchet, *, root: bool
-) -> Iterator[Cause]:
+def _rules(node: Node, new: JSON, old: JSON, path: str, ratchet: _Ratchet, *, root: bool) -> Iterator[Cause]:
     from kubesandbox.schema.cel import programs
     from kubesandbox.schema.cel.errors import EvaluationError
     from kubesandbox.schema.cel.values import bind
 
-    where, self_value = path or "<nil>", bind(spine, new, root=root or spine.embedded)
-    old_value = None if old is None else bind(spine, old, root=root or spine.embedded)
+    root = root or node.embedded
+    where, self_value = path or "<nil>", bind(node, new, root=root)
+    old_value = None if old is None else bind(node, old, root=root)
     for rule in node.rules:
-        program = programs.of(rule.rule, spine, root=root, optional_old=rule.optional_old)
+        program = programs.of(rule.rule, node, root=root, optional_old=rule.optional_old)
         on_old = "oldSelf" in program.names
         if on_old and old is None and not rule.optional_old:
             continue
-        bindings = {"self": self_value}
-        if on_old or "oldSelf" in rule.message_expression:
-            bindings["oldSelf"] = programs.optional(old_value) if rule.optional_old else old_value
+        bindings = {"self": self_value, "oldSelf": old_value}
+        if rule.optional_old:
+            bindings["oldSelf"] = programs.optional(old_value)
         try:
             if program.evaluate(bindings) is True:
                 continue
         except EvaluationError as wrong:
-            yield causes.invalid(where, spine.type, wrong.of_rule(rule.text))
+            yield causes.invalid(where, node.type, wrong.of_rule(rule.text))
             continue
         if on_old or not ratchet.holds():
-            said = _expressed(rule, spine, bindings, root=root) or rule.said()
-            yield _cause(rule, spine, new, path, said)
+            said = _expressed(rule, node, bindings, root=root) or rule.said()
+            yield _cause(rule, node, new, path, said)
 
 
-def _cause(rule: Rule, spine: Node, new: JSON, path: str, said: str) -> Cause:
-    below = resolve(rule.field_path, spine) if rule.field_path else ""
+def _cause(rule: Rule, node: Node, new: JSON, path: str, said: str) -> Cause:
+    below = resolve(rule.field_path, node) if rule.field_path else ""
     where = causes.child(path, below) if below else path or "<nil>"
-    shown = spine.type not in {"object", "array"}
+    shown = node.type not in {"object", "array"}
     match rule.reason:
         case causes.FORBIDDEN:
             return causes.forbidden(where, said)
@@ -149,7 +140,7 @@ def _cause(rule: Rule, spine: Node, new: JSON, path: str, said: str) -> Cause:
             return causes.invalid(where, new, said) if shown else causes.invalid_unshown(where, said)
 
 
-def _expressed(rule: Rule, spine: Node, bindings: Mapping[str, Any], *, root: bool) -> str:
+def _expressed(rule: Rule, node: Node, bindings: Mapping[str, Any], *, root: bool) -> str:
     """What the messageExpression says; nothing where it fails, is empty, too long or of several lines."""
     from kubesandbox.schema.cel import programs
     from kubesandbox.schema.cel.errors import EvaluationError
@@ -157,7 +148,7 @@ def _expressed(rule: Rule, spine: Node, bindings: Mapping[str, Any], *, root: bo
     if not rule.message_expression:
         return ""
     try:
-        program = programs.of(rule.message_expression, spine, root=root, optional_old=rule.optional_old)
+        program = programs.of(rule.message_expression, node, root=root, optional_old=rule.optional_old)
         text = program.evaluate(bindings)
     except EvaluationError:
         return ""

@@ -164,7 +164,7 @@ def _meta_invariants(schema: Raw, level: str, path: str, *, embedded: bool) -> I
 
 def _values(schema: Raw, path: str) -> Iterator[Cause]:
     """Value validations: patterns compile, and what is nested only validates."""
-    exempt = ()
+    exempt: tuple[str, ...] = ()
     if schema.get("anyOf") == _INT_OR_STRING:
         exempt = (f"{path}.anyOf[",)
     elif (schema.get("allOf") or [{}])[0].get("anyOf") == _INT_OR_STRING:

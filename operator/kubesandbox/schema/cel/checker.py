@@ -1,7 +1,7 @@
 """Does an expression fit the types of its variables; and the same expression in words that the library knows.
 
-cel-go's checker, as far as expressions of Kubernetes need it, with cel-go's messages. What kube-apiserver would take and
-this cannot do is refused by name, never passed over.
+cel-go's checker, as far as expressions of Kubernetes need it, with cel-go's messages. What kube-apiserver would
+take and this cannot do is refused by name, never passed over.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from kubesandbox.schema.cel.types import (
 
 _LITERALS = {"string": STRING, "bytes": BYTES, "int": INT, "uint": UINT, "float": DOUBLE, "bool": BOOL, "null": NULL}
 _TYPE_NAMES = {"int", "uint", "double", "bool", "string", "bytes", "list", "map", "null_type", "type"}
-_INFIX = {f"_{o}_": o for o in ("&&", "||", "==", "!=", "<", "<=", ">", ">=", "+", "-", "*", "/", "%")}
+_INFIX = {"@in": "in"} | {f"_{o}_": o for o in ("&&", "||", "==", "!=", "<", "<=", ">", ">=", "+", "-", "*", "/", "%")}
 _MACROS = {"all": 2, "exists": 2, "exists_one": 2, "existsOne": 2, "filter": 2, "map": 2, "sortBy": 2}
 _NOT_HERE = {"transformList", "transformMap", "transformMapEntry", "authorizer"}
 #: Values that the library holds as maps, or that are equal in any order: compared by a function of ours.
@@ -91,21 +91,24 @@ class _Checker:
     def visit(self, tree: Expr, scope: Scope) -> Typed:
         match tree:
             case Literal():
-                return Typed(_LITERALS[tree.kind], f"({tree.text})" if tree.text.startswith("-") else tree.text)
+                text = f"({tree.text})" if tree.text.startswith("-") else tree.text
+                typed = Typed(_LITERALS[tree.kind], text)
             case Ident():
-                return self._ident(tree, scope)
+                typed = self._ident(tree, scope)
             case Select():
-                return self._select(tree, self.visit(tree.operand, scope))
+                typed = self._select(tree, self.visit(tree.operand, scope))
             case Index():
-                return self._index(tree, scope)
+                typed = self._index(tree, scope)
             case ListOf():
                 items = [self.visit(item, scope) for item in tree.items]
-                return Typed(list_of(self._one(tree.items, items)), f"[{', '.join(i.text for i in items)}]")
+                typed = Typed(list_of(self._one(tree.items, items)), f"[{', '.join(i.text for i in items)}]")
             case MapOf():
-                return self._map(tree, scope)
+                typed = self._map(tree, scope)
             case Call():
-                return self._call(tree, scope)
-        raise AssertionError(tree)
+                typed = self._call(tree, scope)
+            case _:
+                raise AssertionError(tree)
+        return typed
 
     def _one(self, trees: list[Expr], items: list[Typed]) -> CelType:
         """The one type of a literal's elements: kube-apiserver lets them not be mixed."""
@@ -172,20 +175,22 @@ class _Checker:
     def _call(self, tree: Call, scope: Scope) -> Typed:
         if tree.name in _NOT_HERE or (tree.name in {"all", "exists", "existsOne"} and len(tree.args) == 3):
             return self.wrong(tree.at, f"{tree.name} with two variables is not supported by this server")
-        if tree.target is None and tree.name == "has":
-            return self._has(tree, scope)
         if tree.target is not None:
-            if tree.name in _MACROS and len(tree.args) in {2, 3}:
-                return self._comprehension(tree, scope)
-            if tree.name in {"optMap", "optFlatMap"} and len(tree.args) == 2:
-                return self._opt_map(tree, scope)
-            space = _dotted(tree.target)
-            if space and space.split(".")[0] not in scope and f"{space}.{tree.name}" in signatures():
-                args = [self.visit(arg, scope) for arg in tree.args]
-                return self._apply(tree, f"{space}.{tree.name}", args, method=False)
-            args = [self.visit(tree.target, scope), *(self.visit(arg, scope) for arg in tree.args)]
-            return self._apply(tree, tree.name, args, method=True)
+            return self._method(tree, tree.target, scope)
+        if tree.name == "has":
+            return self._has(tree, scope)
         return self._apply(tree, tree.name, [self.visit(arg, scope) for arg in tree.args], method=False)
+
+    def _method(self, tree: Call, target: Expr, scope: Scope) -> Typed:
+        if tree.name in _MACROS and len(tree.args) in {2, 3}:
+            return self._comprehension(tree, target, scope)
+        if tree.name in {"optMap", "optFlatMap"} and len(tree.args) == 2:
+            return self._opt_map(tree, target, scope)
+        args = [self.visit(arg, scope) for arg in tree.args]
+        space = _dotted(target)
+        if space and space.split(".")[0] not in scope and f"{space}.{tree.name}" in signatures():
+            return self._apply(tree, f"{space}.{tree.name}", args, method=False)
+        return self._apply(tree, tree.name, [self.visit(target, scope), *args], method=True)
 
     def _has(self, tree: Call, scope: Scope) -> Typed:
         if len(tree.args) != 1 or not isinstance(tree.args[0], Select):
@@ -198,16 +203,16 @@ class _Checker:
         return Typed(BOOL, f"has({typed.text})" if typed.text.endswith(f".{select.name}") else
                      f"({json.dumps(select.name)} in {operand.text})")  # fmt: skip
 
-    def _comprehension(self, tree: Call, scope: Scope) -> Typed:
-        assert tree.target is not None
+    def _comprehension(self, tree: Call, over: Expr, scope: Scope) -> Typed:
         variable, *rest = tree.args
         if not isinstance(variable, Ident):
             return self.wrong(variable.at, "argument must be a simple name")
-        target = self.visit(tree.target, scope)
+        target = self.visit(over, scope)
         if target.type.name not in {"list", "map", "dyn"}:
             return self.wrong(
-                tree.target.at,
-                f"expression of type '{target.type}' cannot be range of a comprehension (must be list, map, or dynamic)",
+                over.at,
+                f"expression of type '{target.type}' cannot be range of a comprehension "
+                "(must be list, map, or dynamic)",
             )
         item = target.type.of[0] if target.type.of else DYN
         inner = {**scope, variable.name: item}
@@ -226,12 +231,11 @@ class _Checker:
             return Typed(list_of(parts[-1].type), text)
         return Typed(list_of(item) if name == "filter" else BOOL, text)
 
-    def _opt_map(self, tree: Call, scope: Scope) -> Typed:
-        assert tree.target is not None
+    def _opt_map(self, tree: Call, over: Expr, scope: Scope) -> Typed:
         variable, body = tree.args
         if not isinstance(variable, Ident):
             return self.wrong(variable.at, "argument must be a simple name")
-        target = self.visit(tree.target, scope)
+        target = self.visit(over, scope)
         inner = target.type.of[0] if target.type.name == "optional" else DYN
         typed = self.visit(body, {**scope, variable.name: inner})
         mapped = f"[{target.text}.value()].map({variable.name}, {typed.text})[0]"
@@ -247,24 +251,25 @@ class _Checker:
         found = self._resolve(tree.at, name, [arg.type for arg in args], method=method)
         if found is None:
             return Typed(DYN, "null")
-        result, signature = found
-        texts = [arg.text for arg in args]
-        if name in {"_==_", "_!=_", "@in", "_+_"} and any(_special(arg.type) for arg in args):
-            return Typed(result, self._special(name, args))
-        if name in _INFIX:
-            return Typed(result, f"({texts[0]} {_INFIX[name]} {texts[1]})")
-        match name:
-            case "@in":
-                return Typed(result, f"({texts[0]} in {texts[1]})")
-            case "!_" | "-_":
-                return Typed(result, f"({name[0]}({texts[0]}))")
-            case "_?_:_":
-                return Typed(result, f"({texts[0]} ? {texts[1]} : {texts[2]})")
+        special = name in {"_==_", "_!=_", "@in", "_+_"} and any(_special(arg.type) for arg in args)
+        return Typed(found[0], self._special(name, args) if special else self._written(found[1], args))
+
+    def _written(self, signature: Signature, args: list[Typed]) -> str:
+        """A call in words that the library knows."""
+        name, texts = signature.name, [arg.text for arg in args]
         if not signature.native:
-            return Typed(result, self.ours(name, *texts))
-        if method:
-            return Typed(result, f"{texts[0]}.{name}({', '.join(texts[1:])})")
-        return Typed(result, f"{name}({', '.join(texts)})")
+            return self.ours(name, *texts)
+        if name in _INFIX:
+            text = f"({texts[0]} {_INFIX[name]} {texts[1]})"
+        elif name in {"!_", "-_"}:
+            text = f"({name[0]}({texts[0]}))"
+        elif name == "_?_:_":
+            text = f"({texts[0]} ? {texts[1]} : {texts[2]})"
+        elif signature.method:
+            text = f"{texts[0]}.{name}({', '.join(texts[1:])})"
+        else:
+            text = f"{name}({', '.join(texts)})"
+        return text
 
     def _special(self, name: str, args: list[Typed]) -> str:
         type_ = next(arg.type for arg in args if _special(arg.type))
@@ -315,7 +320,7 @@ def _dotted(tree: Expr) -> str:
 
 
 def _special(type_: CelType) -> bool:
-    return bool(type_.unordered) or type_.name in _OPAQUE or (type_.name in {"list"} and any(map(_special, type_.of)))
+    return bool(type_.unordered) or type_.name in _OPAQUE or (type_.name == "list" and any(map(_special, type_.of)))
 
 
 def _unify(parameter: CelType, given: CelType, bound: dict[str, CelType]) -> bool:

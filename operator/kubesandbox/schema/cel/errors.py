@@ -13,5 +13,6 @@ class EvaluationError(ValueError):
     def of_rule(self, rule: str) -> str:
         """As kube-apiserver tells it of a CRD's rule."""
         if str(self).startswith("no such overload"):
-            return f"'{self}': call arguments did not match a supported operator, function or macro signature for rule: {rule}"
+            did_not = "call arguments did not match a supported operator, function or macro signature"
+            return f"'{self}': {did_not} for rule: {rule}"
         return f"{self} evaluating rule: {rule}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 from kubesandbox.schema.cel.engine import library
@@ -63,7 +64,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "distinct": _distinct,
     "first": lambda items: _end(items, 0),
     "flatten": _flatten,
-    "isSorted": lambda items: all(a <= b for a, b in zip(items, items[1:], strict=False)),
+    "isSorted": lambda items: all(a <= b for a, b in pairwise(items)),
     "last": lambda items: _end(items, -1),
     "lists.range": lambda size: list(range(size)),
     "max": _most,

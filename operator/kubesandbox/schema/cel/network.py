@@ -97,12 +97,12 @@ def _url(text: str) -> dict[str, Any]:
 
 
 def _port(value: dict[str, Any]) -> str:
-    host = urlsplit(value["text"]).netloc.rpartition("@")[2]
+    host: str = urlsplit(value["text"]).netloc.rpartition("@")[2]
     return host.rpartition("]")[2].partition(":")[2] if "]" in host else host.partition(":")[2]
 
 
 def _hostname(value: dict[str, Any]) -> str:
-    host = urlsplit(value["text"]).netloc.rpartition("@")[2]
+    host: str = urlsplit(value["text"]).netloc.rpartition("@")[2]
     return host.partition("]")[0].removeprefix("[") if host.startswith("[") else host.partition(":")[0]
 
 

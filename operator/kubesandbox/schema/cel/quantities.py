@@ -53,7 +53,7 @@ def _integer(value: dict[str, Any]) -> int:
 
 
 def _compared(one: Any, other: Any) -> int:
-    return (one > other) - (one < other)
+    return int(one > other) - int(one < other)
 
 
 def _version(text: str, normalize: bool = False) -> dict[str, Any]:
@@ -70,7 +70,8 @@ def _version(text: str, normalize: bool = False) -> dict[str, Any]:
 
 def _precedence(value: dict[str, Any]) -> tuple[Any, ...]:
     found = _VERSION.fullmatch(value["text"])
-    assert found is not None
+    if found is None:
+        raise EvaluationError("no such overload")
     parts = [(0, int(p), "") if p.isdigit() else (1, 0, p) for p in (found[4] or "").split(".") if p]
     return (*(int(found[n]) for n in (1, 2, 3)), not parts, parts)
 

@@ -56,7 +56,7 @@ def _substring(text: str, start: int, end: int | None = None) -> str:
 
 _UPPER = str.maketrans({chr(c): chr(c - 32) for c in range(ord("a"), ord("z") + 1)})
 _LOWER = str.maketrans({chr(c): chr(c + 32) for c in range(ord("A"), ord("Z") + 1)})
-_QUOTED = {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v", "\\": "\\\\", '"': '\\"'}  # fmt: skip
+_QUOTED = dict(zip('\a\b\f\n\r\t\v\\"', (f"\\{c}" for c in 'abfnrtv\\"'), strict=True))
 
 
 def _quote(text: str) -> str:
@@ -87,25 +87,29 @@ def _find_all(text: str, pattern: str, most: int = -1) -> list[str]:
 
 def to_text(value: Any) -> str:
     """CEL's string()."""
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case float():
-            return go_float(value)
-        case bytes():
-            try:
-                return value.decode()
-            except UnicodeDecodeError:
-                raise EvaluationError("invalid UTF-8 in bytes, cannot convert to string") from None
-        case datetime():
-            text = value.astimezone(UTC).isoformat().replace("+00:00", "")
-            return (text.rstrip("0") if "." in text else text) + "Z"
-        case timedelta():
-            return f"{go_float(value.total_seconds())}s"
-        case dict():
-            return str(value["text"])
-        case _:
-            return str(value)
+    if isinstance(value, datetime):
+        text = value.astimezone(UTC).isoformat().replace("+00:00", "")
+        return (text.rstrip("0") if "." in text else text) + "Z"
+    for kind, convert in _TEXTS.items():
+        if isinstance(value, kind):
+            return convert(value)
+    return str(value)
+
+
+def _decoded(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise EvaluationError("invalid UTF-8 in bytes, cannot convert to string") from None
+
+
+_TEXTS: dict[type, Callable[[Any], str]] = {
+    bool: lambda value: "true" if value else "false",
+    float: go_float,
+    bytes: _decoded,
+    timedelta: lambda value: f"{go_float(value.total_seconds())}s",
+    dict: lambda value: str(value["text"]),
+}
 
 
 def _to_bool(value: Any) -> bool:
@@ -136,24 +140,15 @@ def _format(template: str, args: list[Any]) -> str:
 
 
 def _formatted(value: Any, verb: str, precision: int) -> str:
-    match verb:
-        case "s":
-            return _shown(value)
-        case "d" if isinstance(value, int | float):
-            return str(value)
-        case "f" if isinstance(value, int | float):
-            return f"{value:.{precision}f}"
-        case "e" if isinstance(value, int | float):
-            return f"{value:.{precision}e}"
-        case "b" if isinstance(value, int):
-            return f"{int(value):b}"
-        case "o" if isinstance(value, int):
-            return f"{value:o}"
-        case "x" | "X":
-            text = (
-                f"{value:x}" if isinstance(value, int) else (value.encode() if isinstance(value, str) else value).hex()
-            )
-            return text.upper() if verb == "X" else text
+    if verb == "s":
+        return _shown(value)
+    if verb in "xX":
+        text = f"{value:x}" if isinstance(value, int) else (value.encode() if isinstance(value, str) else value).hex()
+        return text.upper() if verb == "X" else text
+    if verb in "fe" and isinstance(value, int | float):
+        return f"{value:.{precision}{verb}}"
+    if verb in "dbo" and isinstance(value, int | float):
+        return str(value) if verb == "d" else f"{int(value):{verb}}"
     raise EvaluationError(f'could not parse formatting clause: unrecognized formatting clause "{verb}"')
 
 

@@ -76,7 +76,25 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _RESERVED = frozenset(
-    ["as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop", "package", "namespace", "return", "var", "void", "while"]
+    [
+        "as",
+        "break",
+        "const",
+        "continue",
+        "else",
+        "for",
+        "function",
+        "if",
+        "import",
+        "let",
+        "loop",
+        "package",
+        "namespace",
+        "return",
+        "var",
+        "void",
+        "while",
+    ]
 )
 _RELATIONS = {"==": "_==_", "!=": "_!=_", "<": "_<_", "<=": "_<=_", ">": "_>_", ">=": "_>=_", "in": "@in"}
 _SUMS, _PRODUCTS = {"+": "_+_", "-": "_-_"}, {"*": "_*_", "/": "_/_", "%": "_%_"}
@@ -246,9 +264,8 @@ class _Parser:
         if token.text == "{" and token.kind == "op":
             return self.map(token.at)
         self.position -= 1
-        raise self._unexpected(
-            "{'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}"
-        )
+        starts = "'[', '{', '(', '.', '-', '!', 'true', 'false', 'null'"
+        raise self._unexpected(f"{{{starts}, NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}}")
 
     def identifier(self, token: _Token) -> Expr:
         if token.text in {"true", "false"}:

@@ -66,6 +66,10 @@ def accepts(wanted: CelType, given: CelType) -> bool:
     return all(accepts(w, g) for w, g in zip(wanted.of, given.of, strict=False))
 
 
+_STRINGS = {"byte": BYTES, "duration": DURATION, "date": TIMESTAMP, "date-time": TIMESTAMP}
+_SCALARS = {"boolean": BOOL, "number": DOUBLE, "integer": INT}
+
+
 def of_node(node: Node, *, root: bool = False) -> CelType | None:
     """The type of a schema's values; None for what expressions cannot see."""
     if node.int_or_string:
@@ -73,22 +77,14 @@ def of_node(node: Node, *, root: bool = False) -> CelType | None:
     match node.type:
         case "array":
             item = of_node(node.items, root=node.items.embedded) if node.items else None
-            if item is None:
-                return None
             kind = node.list_type if node.list_type in {"set", "map"} else ""
-            return CelType("list", (item,), unordered=kind, keys=node.map_keys)
+            return None if item is None else CelType("list", (item,), unordered=kind, keys=node.map_keys)
         case "object":
             return _object(node, root=root)
         case "string":
-            formats = {"byte": BYTES, "duration": DURATION, "date": TIMESTAMP, "date-time": TIMESTAMP}
-            return formats.get(node.format, STRING)
-        case "boolean":
-            return BOOL
-        case "number":
-            return DOUBLE
-        case "integer":
-            return INT
-    return None
+            return _STRINGS.get(node.format, STRING)
+        case other:
+            return _SCALARS.get(other)
 
 
 def _object(node: Node, *, root: bool) -> CelType | None:

@@ -92,7 +92,7 @@ def _scalar(node: Node, value: JSON) -> JSON:
 
 def timestamp(text: str) -> datetime:
     """An RFC 3339 time or date. `ValueError` for anything else."""
-    found = datetime.fromisoformat(text.upper().replace("Z", "+00:00"))
+    found = datetime.fromisoformat(text.upper())
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
