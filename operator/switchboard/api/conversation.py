@@ -133,7 +133,9 @@ class MessageSpec(Model):
     """Its Conversation."""
     direction: Direction
     """Inbound from the contact, Outbound to it."""
-    channel: Channel = "SMS"
+    connector: ObjectName
+    """The connector that received it, or sends it."""
+    channel: Channel
     """SMS or WhatsApp."""
     body: str = Field(default="", max_length=BODY_MAX)
     """The text."""
@@ -320,6 +322,8 @@ class ExecutionStatus(Model):
     """Retrying: when the next attempt may be made."""
     replies: Annotated[list[Reply], Field(max_length=100)] = []
     """The parts of the answer, of which the outbound messages are made."""
+    parts: int = Field(default=0, ge=0)
+    """How many outbound messages were made. One that is missing then was deleted, and is not made again."""
     lease: Lease | None = None
     """Who works on it now."""
 

@@ -37,6 +37,8 @@ HELD_MAX = 5
 """Messages that are kept of a contact that waits for approval: the last ones."""
 UNCONFIRMED_SECONDS = 120.0
 """An attempt that nobody has confirmed this long after it began is `DeliveryUnknown`."""
+LEASE_MARGIN_SECONDS = 5.0
+"""A lease outlasts the deadline of a request by at least this: clocks of two pods may differ a little."""
 TURN_MESSAGES_MAX = 100
 """Most messages that one turn takes; more wait for the next."""
 

@@ -1,0 +1,136 @@
+"""What the API server has, in memory: fed by watches and by our own writes, whichever comes first."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from datetime import datetime
+
+from switchboard.kube.resources import CONVERSATIONS, EXECUTIONS, MESSAGES, Object, ResourceType
+from switchboard.log.resources.objects import (
+    KeptConversation,
+    KeptExecution,
+    KeptMessage,
+    read_conversation,
+    read_execution,
+    read_message,
+)
+from switchboard.log.resources.thread import Thread
+
+log = logging.getLogger(__name__)
+
+
+class Index:
+    """All records of one Agent, or of a namespace. A version never replaces a newer one."""
+
+    def __init__(self) -> None:
+        self.conversations: dict[str, KeptConversation] = {}
+        self.messages: dict[str, KeptMessage] = {}
+        self.executions: dict[str, KeptExecution] = {}
+        self.threads: dict[str, Thread] = {}
+        self.sent: dict[str, str] = {}
+        """Names of outbound messages by the provider's id."""
+        self.work: dict[str, datetime] = {}
+        """Conversations with work, and since or from when it may be claimed."""
+        self.changed: Callable[[], None] = lambda: None
+        """Called when there may be work that was not there before."""
+
+    def thread(self, conversation: str) -> Thread:
+        """A conversation's records, none of which need be there yet."""
+        thread = self.threads.get(conversation)
+        if thread is None:
+            thread = self.threads[conversation] = Thread(conversation)
+        return thread
+
+    def put(self, resource: ResourceType, obj: Object) -> None:
+        """An object as the API server gave it."""
+        try:
+            if resource is MESSAGES:
+                self._put_message(read_message(obj))
+            elif resource is EXECUTIONS:
+                self._put_execution(read_execution(obj))
+            else:
+                self._put_conversation(read_conversation(obj))
+        except ValueError as error:
+            name = obj.get("metadata", {}).get("name")
+            log.warning("an object is not readable and is left alone", extra={"object": name, "error": str(error)})
+
+    def remove(self, resource: ResourceType, name: str, version: int | None = None) -> None:
+        """An object is gone; with `version`, unless a newer one is known."""
+        known = self._kept(resource).get(name)
+        if known is None or (version is not None and known.version > version):
+            return
+        if resource is MESSAGES:
+            message = self.messages.pop(name)
+            self.sent.pop(message.record.provider_message_id or "", None)
+            self.thread(message.record.conversation).remove_message(name)
+            self._settle(message.record.conversation)
+        elif resource is EXECUTIONS:
+            execution = self.executions.pop(name)
+            self.thread(execution.record.conversation).remove_execution(name)
+            self._settle(execution.record.conversation)
+        else:
+            del self.conversations[name]
+            self.thread(name).conversation = None
+            self._settle(name)
+
+    def sync(self, resource: ResourceType, items: Iterable[Object]) -> None:
+        """All objects that there are."""
+        objects = {str(item["metadata"]["name"]): item for item in items}
+        for name in self._kept(resource).keys() - objects.keys():
+            self.remove(resource, name)
+        for item in objects.values():
+            self.put(resource, item)
+
+    def next_due(self, now: datetime) -> datetime | None:
+        """When the next conversation becomes claimable that is not yet."""
+        return min((at for at in self.work.values() if at > now), default=None)
+
+    def _kept(
+        self, resource: ResourceType
+    ) -> dict[str, KeptConversation] | dict[str, KeptMessage] | dict[str, KeptExecution]:
+        if resource is MESSAGES:
+            return self.messages
+        return self.executions if resource is EXECUTIONS else self.conversations
+
+    def _put_conversation(self, kept: KeptConversation) -> None:
+        name = kept.record.name
+        known = self.conversations.get(name)
+        if known is None or known.version < kept.version:
+            self.conversations[name] = kept
+            self.thread(name).conversation = kept
+            self._settle(name)
+
+    def _put_message(self, kept: KeptMessage) -> None:
+        record = kept.record
+        known = self.messages.get(record.name)
+        if known is not None and known.version >= kept.version:
+            return
+        self.messages[record.name] = kept
+        if record.direction == "Outbound" and record.provider_message_id:
+            self.sent[record.provider_message_id] = record.name
+        self.thread(record.conversation).put_message(kept)
+        self._settle(record.conversation)
+
+    def _put_execution(self, kept: KeptExecution) -> None:
+        known = self.executions.get(kept.record.name)
+        if known is not None and known.version >= kept.version:
+            return
+        self.executions[kept.record.name] = kept
+        self.thread(kept.record.conversation).put_execution(kept)
+        self._settle(kept.record.conversation)
+
+    def _settle(self, conversation: str) -> None:
+        thread = self.threads[conversation]
+        if thread.empty:
+            del self.threads[conversation]
+        ready = thread.ready_at()
+        before = self.work.get(conversation)
+        if ready is None:
+            self.work.pop(conversation, None)
+        elif ready != before:
+            self.work[conversation] = ready
+            self.changed()
+
+
+__all__ = ["CONVERSATIONS", "EXECUTIONS", "MESSAGES", "Index"]

@@ -1,0 +1,104 @@
+"""Room for new messages: etcd is no message store, so the oldest finished ones go when there are too many."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import datetime
+
+from switchboard.kube.resources import CONVERSATIONS, EXECUTIONS, MESSAGES
+from switchboard.log.resources.objects import KeptExecution, KeptMessage
+from switchboard.log.resources.store import Store
+from switchboard.log.resources.thread import Thread
+from switchboard.log.transitions import OPEN_STATES
+
+STEP = 20
+"""Messages that go at once when room is made."""
+
+
+class Room:
+    """Deletes. In this order, so that dying in between leaves nothing that looks like work: an execution before the
+    messages it made (a part that is missing of an execution would be made again), a conversation last."""
+
+    def __init__(self, store: Store, max_messages: int) -> None:
+        self._store = store
+        self._max = max_messages
+        self._lock = asyncio.Lock()
+
+    async def make(self) -> bool:
+        """Whether there is room for one more message, made if need be."""
+        messages = self._store.index.messages
+        if len(messages) < self._max:
+            return True
+        async with self._lock:
+            surplus = len(messages) - self._max + 1
+            if surplus > 0:
+                await self._drop_oldest(max(surplus, min(STEP, self._max // 10)))
+        return len(messages) < self._max
+
+    async def _drop_oldest(self, count: int) -> None:
+        gone = 0
+        for thread, finished in sorted(self._finished(), key=lambda item: _age(item[1])):
+            if gone >= count:
+                return
+            gone += await self._drop(thread, finished)
+
+    def _finished(self) -> Iterator[tuple[Thread, KeptExecution | KeptMessage]]:
+        """What may go: executions with their messages, and messages that no execution took."""
+        for thread in self._store.index.threads.values():
+            kept = {execution.record.name for execution in thread.executions}
+            for execution in thread.executions:
+                if thread.done(execution):
+                    yield thread, execution
+            for message in thread.messages:
+                if message.record.execution not in kept and message.record.state not in OPEN_STATES:
+                    yield thread, message
+
+    async def _drop(self, thread: Thread, finished: KeptExecution | KeptMessage) -> int:
+        """How many messages went."""
+        if isinstance(finished, KeptMessage):
+            names = [finished.record.name]
+        else:
+            name = finished.record.name
+            names = [message.record.name for message in thread.messages if message.record.execution == name]
+            if not await self._store.delete(EXECUTIONS, name, finished.version):
+                return 0
+        for name in names:
+            await self._store.delete(MESSAGES, name)
+        if not thread.messages and not thread.executions and thread.conversation and not thread.opted_out:
+            await self._store.delete(CONVERSATIONS, thread.name, thread.conversation.version)
+        return len(names)
+
+    async def expire(self, before: datetime, limit: int) -> int:
+        """Deletes up to about `limit` records of conversations that ended before; how many went."""
+        gone = 0
+        for thread in list(self._store.index.threads.values()):
+            if gone >= limit:
+                break
+            ended = thread.ended_at()
+            if ended is None or ended >= before or thread.busy:
+                continue
+            gone += await self._drop_all(thread, limit - gone)
+        return gone
+
+    async def _drop_all(self, thread: Thread, limit: int) -> int:
+        gone = 0
+        for execution in list(thread.executions):
+            if gone >= limit:
+                return gone
+            gone += await self._store.delete(EXECUTIONS, execution.record.name, execution.version)
+        for message in list(thread.messages):
+            if gone >= limit:
+                return gone
+            gone += await self._store.delete(MESSAGES, message.record.name, message.version)
+        # Who sent STOP stays known for ever.
+        if thread.conversation is not None and not thread.messages and not thread.opted_out:
+            gone += await self._store.delete(CONVERSATIONS, thread.name, thread.conversation.version)
+        return gone
+
+
+def _age(finished: KeptExecution | KeptMessage) -> datetime:
+    record = finished.record
+    return (
+        record.time if isinstance(finished, KeptMessage) else (finished.record.end_time or finished.record.start_time)
+    )

@@ -1,0 +1,134 @@
+"""The API server as the log needs it: writes that the index learns of at once, errors in the log's own words."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from switchboard.kube import errors
+from switchboard.kube.client import KubeApi
+from switchboard.kube.resources import EXECUTIONS, MESSAGES, Object, ResourceType
+from switchboard.log.errors import LogUnavailable
+from switchboard.log.resources.index import Index
+from switchboard.log.resources.objects import KeptExecution, KeptMessage
+
+log = logging.getLogger(__name__)
+
+CONFLICTS_MAX = 20
+"""Tries of a compare-and-set: each failure means that somebody else's succeeded."""
+
+
+class Store:
+    """Creates, patches and deletes; what comes back is in the index before the call returns."""
+
+    def __init__(self, api: KubeApi, namespace: str, index: Index) -> None:
+        self.api = api
+        self.namespace = namespace
+        self.index = index
+        self.answers = True
+        """Whether the API server answered last time."""
+
+    @asynccontextmanager
+    async def asking(self) -> AsyncIterator[None]:
+        """Turns what the API server cannot do now into LogUnavailable; lets through what is an answer."""
+        try:
+            yield
+        except (errors.NotFound, errors.AlreadyExists, errors.Conflict) as error:
+            self.answers = True
+            if error.namespace_terminating:
+                raise LogUnavailable(f"namespace {self.namespace} is being deleted") from error
+            raise
+        except (errors.Forbidden, errors.Unauthorized) as error:
+            self.answers = False
+            raise LogUnavailable(f"the API server refuses this pod's ServiceAccount: {error}") from error
+        except errors.KubeError as error:
+            self.answers = error.status not in {0, 401, 500, 502, 503, 504}
+            raise LogUnavailable(f"the API server did not take it: {error}") from error
+        else:
+            self.answers = True
+
+    async def create(self, resource: ResourceType, obj: Object) -> bool:
+        """Whether it was made; False if the name is taken."""
+        try:
+            async with self.asking():
+                made = await self.api.create(resource, obj)
+        except errors.AlreadyExists:
+            return False
+        self.index.put(resource, made)
+        return True
+
+    async def refresh(self, resource: ResourceType, name: str) -> bool:
+        """Reads it anew; whether it is there."""
+        try:
+            async with self.asking():
+                found = await self.api.get(resource, name, self.namespace)
+        except errors.NotFound:
+            self.index.remove(resource, name)
+            return False
+        self.index.put(resource, found)
+        return True
+
+    async def patch(
+        self, resource: ResourceType, name: str, version: int, patch: Object, *, subresource: str | None = "status"
+    ) -> bool:
+        """Merges `patch` into that very version. False, and the index is up to date, if it has changed or is gone."""
+        body = {**patch, "metadata": {"resourceVersion": str(version)}}
+        try:
+            async with self.asking():
+                changed = await self.api.merge_patch(resource, name, self.namespace, body, subresource=subresource)
+        except errors.Conflict:
+            await self.refresh(resource, name)
+            return False
+        except errors.NotFound:
+            self.index.remove(resource, name)
+            return False
+        self.index.put(resource, changed)
+        return True
+
+    async def delete(self, resource: ResourceType, name: str, version: int | None = None) -> bool:
+        """Whether it is gone; with `version`, only if it has not changed."""
+        try:
+            async with self.asking():
+                wanted = None if version is None else str(version)
+                await self.api.delete(resource, name, self.namespace, resource_version=wanted)
+        except errors.NotFound:
+            pass
+        except errors.Conflict:
+            await self.refresh(resource, name)
+            return False
+        self.index.remove(resource, name)
+        return True
+
+    async def message(self, name: str) -> KeptMessage | None:
+        """A message, asked for if it is not known."""
+        if name not in self.index.messages:
+            await self.refresh(MESSAGES, name)
+        return self.index.messages.get(name)
+
+    async def change_message(self, name: str, change: Callable[[KeptMessage], Object | None]) -> KeptMessage | None:
+        """Compare-and-set of a message's status: `change` gives the patch, or None to leave it, or raises.
+
+        Gives the message as it is then; None if there is no such message.
+        """
+        for _ in range(CONFLICTS_MAX):
+            kept = await self.message(name)
+            if kept is None:
+                return None
+            patch = change(kept)
+            if patch is None or await self.patch(MESSAGES, name, kept.version, {"status": patch}):
+                return self.index.messages.get(name)
+        raise LogUnavailable(f"message {name} is changed by others all the time")
+
+    async def change_execution(
+        self, name: str, change: Callable[[KeptExecution], Object | None]
+    ) -> KeptExecution | None:
+        """Compare-and-set of an execution's status, as `change_message`."""
+        for _ in range(CONFLICTS_MAX):
+            if name not in self.index.executions and not await self.refresh(EXECUTIONS, name):
+                return None
+            kept = self.index.executions[name]
+            patch = change(kept)
+            if patch is None or await self.patch(EXECUTIONS, name, kept.version, {"status": patch}):
+                return self.index.executions.get(name)
+        raise LogUnavailable(f"execution {name} is changed by others all the time")
