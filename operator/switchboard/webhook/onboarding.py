@@ -66,7 +66,6 @@ class Onboarding:
 
     def __post_init__(self) -> None:
         self.decisions.on_decided = self._on_decided
-        self.connectors.on_change = self.reconsider
 
     async def ask(self, connector: Connector, message: InboundMessage, taken: Taken) -> None:
         """Makes the sender's AccessRequest, unless there is one, and has the onboarding message sent once.

@@ -126,6 +126,11 @@ class Pod:
         self._receiver.accepting = lambda: self._started
         self._receiver.on_doubt = self._backfill.doubt
         self.live.on_live = self._on_live
+        self.connectors.on_change = self._on_connectors
+
+    def _on_connectors(self) -> None:
+        self._onboarding.reconsider()
+        self._backfill.look()
 
     def _on_live(self) -> None:
         self._worker.look()
