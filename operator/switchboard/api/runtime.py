@@ -61,6 +61,9 @@ class WebhookConfig(Model):
     """The Agent."""
     agent_uid: str
     """Its uid."""
+    contact_key: str | None = None
+    """Keys the HMAC that stands for a contact in names: the same for all pods of a namespace, whatever Agents come and
+    go (the namespace's uid). None: the Agent's uid."""
     revision: str
     """The AgentRevision that these pods run."""
     template: AgentTemplate
