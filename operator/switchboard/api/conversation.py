@@ -151,6 +151,8 @@ class MessageSpec(Model):
     """Inbound: the name that WhatsApp gives."""
     intake: Intake | None = None
     """Inbound: what was decided when it came. What became of it since is `status.state`."""
+    reason: str | None = Field(default=None, max_length=1024)
+    """Inbound: why it is kept and not answered."""
     time: datetime
     """When it was received or made."""
     sequence: int = Field(default=0, ge=0)

@@ -12,6 +12,7 @@ ATTRIBUTE_MAX = 4096
 MEDIA_MAX = 10
 NAME_MAX = 200
 URL_MAX = 2048
+REASON_MAX = 1024
 
 
 def clean(text: str, limit: int) -> str:

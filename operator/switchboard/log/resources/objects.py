@@ -52,6 +52,7 @@ class KeptMessage:
     record: Message
     shown: MessageState | None
     """`status.state`, if it was written."""
+    shown_error: str | None
     agent: str
     connector: str
     provider: str
@@ -171,7 +172,7 @@ def read_message(obj: Object) -> KeptMessage:
         provider_message_id=spec.provider_message_id if inbound else status.provider_message_id,
         delivery=DeliveryState(status.delivery) if status.delivery else None,
         error_code=status.error_code,
-        error=status.error,
+        error=status.error or spec.reason,
         execution=status.execution or (None if inbound else name.rpartition("-")[0]),
         attempt=attempt,
         attempts=status.attempts,
@@ -182,6 +183,7 @@ def read_message(obj: Object) -> KeptMessage:
         version,
         record,
         shown=status.state,
+        shown_error=status.error,
         agent=tags.get(LABEL_AGENT, ""),
         connector=spec.connector,
         provider=tags.get(LABEL_PROVIDER, "twilio"),
@@ -286,6 +288,8 @@ def new_inbound(
         ]
     if inbound.attributes:
         spec["attributes"] = bounds.attributes(inbound.attributes)
+    if inbound.error:
+        spec["reason"] = bounds.clean(inbound.error, bounds.REASON_MAX)
     if inbound.contact_name:
         spec["contactName"] = bounds.clean(inbound.contact_name, bounds.NAME_MAX)
     tags = labels(agent=agent, provider=inbound.provider, connector=inbound.connector, conversation=conversation)

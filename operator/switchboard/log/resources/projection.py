@@ -110,7 +110,9 @@ def execution_patch(thread: Thread, execution: KeptExecution) -> Object:
 
 def message_patch(message: KeptMessage) -> Object:
     """What its status does not say yet."""
-    return {} if message.shown == message.record.state else {"state": message.record.state}
+    record = message.record
+    wanted = {"state": (message.shown, record.state), "error": (message.shown_error, record.error)}
+    return {key: new for key, (old, new) in wanted.items() if old != new}
 
 
 def conversation_patch(thread: Thread, kept: KeptConversation) -> Object:

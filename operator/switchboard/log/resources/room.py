@@ -98,7 +98,6 @@ class Room:
 
 
 def _age(finished: KeptExecution | KeptMessage) -> datetime:
-    record = finished.record
-    return (
-        record.time if isinstance(finished, KeptMessage) else (finished.record.end_time or finished.record.start_time)
-    )
+    if isinstance(finished, KeptMessage):
+        return finished.record.time
+    return finished.record.end_time or finished.record.start_time

@@ -131,7 +131,9 @@ class Turns:
         execution = self._store.index.executions[name]
         if not execution.ended:
             return await self._running(conversation, execution, lease)
-        turn = Turn(conversation, execution.record, [], [], lease.holder, lease.fence, lease.expires)
+        answered = [self._store.index.messages.get(message) for message in execution.record.messages]
+        messages = [kept.record for kept in answered if kept is not None and kept.record.execution == name]
+        turn = Turn(conversation, execution.record, messages, [], lease.holder, lease.fence, lease.expires)
         return await self._sending(turn, thread, execution)
 
     async def _sending(self, turn: Turn, thread: Thread, execution: KeptExecution) -> Turn | None:
