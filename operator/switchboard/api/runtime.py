@@ -35,10 +35,6 @@ class SecretFiles:
     """Paths below `SECRETS_PATH`. Only the keys that are named here are mounted."""
 
     LOG_DSN = "log/dsn"
-    CONTACT_KEY = "log/contact-key"
-    """Key `key` of the Secret `switchboard-contacts`, which the operator makes once in each namespace that has an Agent:
-    32 random bytes that it never changes and no Agent owns. Contacts stand in names as an HMAC under it. Without the
-    file the Agent's uid takes its place."""
     ENGINE_API_KEY = "engine/api-key"
     ENGINE_SIGNING_SECRET = "engine/signing-secret"  # noqa: S105 - a path
     ENGINE_HEADERS = "engine/headers"
