@@ -49,7 +49,7 @@ CODES: dict[int, Code] = {
     21406: Code("FallbackWithoutURL", "A fallback URL needs a webhook URL beside it.", "Clear both together."),
     21609: Code("InvalidURL", "Twilio does not take the status callback's URL.", "Its host must hold no underscore."),
     # Recipients
-    21211: Code("InvalidRecipient", "The recipient is not a valid phone number.", "Write it as E.164: +15550001111."),
+    21211: Code("InvalidRecipient", "The recipient is not a valid phone number.", "Write it as E.164: +12025550123."),
     21265: Code("InvalidRecipient", "The recipient is a short code.", _OTHER_RECIPIENT),
     21266: Code("InvalidRecipient", "Sender and recipient are the same number.", "Send to another number."),
     21408: Code(
