@@ -16,7 +16,33 @@ def open_log(config: WebhookConfig, secrets: Path, kube: KubeApi) -> Conversatio
     Raises:
         LogMisconfigured: the connection string is missing.
     """
-    raise NotImplementedError
+    key = (config.contact_key or config.agent_uid).encode()
+    if config.conversation_log.backend == "Postgres":
+        return open_postgres(config, secrets, key)
+    from switchboard.log.resources import ResourcesLog
+
+    return ResourcesLog(
+        kube,
+        namespace=config.namespace,
+        agent=config.agent,
+        key=key,
+        max_messages=config.conversation_log.max_messages,
+    )
+
+
+def open_postgres(config: WebhookConfig, secrets: Path, key: bytes) -> ConversationLog:
+    """The log in a database, not connected yet. Raises LogMisconfigured."""
+    raise LogMisconfigured("conversationLog.backend: Postgres is not there yet")
+
+
+async def prepare(config: WebhookConfig, secrets: Path) -> None:
+    """Checks the log's database, and migrates it if need be; custom resources need nothing.
+
+    Raises:
+        LogError: it cannot be used; the sentence says what to mend.
+    """
+    if config.conversation_log.backend == "Postgres":
+        raise LogMisconfigured("conversationLog.backend: Postgres is not there yet")
 
 
 def read_dsn(secrets: Path) -> str:
