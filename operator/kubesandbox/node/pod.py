@@ -185,6 +185,7 @@ class PodWorker:
         """Return when nothing of the pod is left, on this machine and in the API."""
         reporter = asyncio.create_task(self._report())
         try:
+            self._dirty.set()
             if self._pod["metadata"].get("deletionTimestamp"):
                 self.update(self._pod)
             await self._live()

@@ -1,0 +1,45 @@
+"""A control plane with a node of this test: the embedded one, or the one that `--kubeconfig` names."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import aiohttp
+import pytest_asyncio
+from tests.integration.kubesandbox.world import World
+
+from kubesandbox import controllers
+from kubesandbox.assembly import Sandbox
+from kubesandbox.client import Client, Config
+from kubesandbox.client.resources import NAMESPACES
+from kubesandbox.node import Node, NodeOptions
+
+NODE_ENVIRONMENT = {**os.environ, "SECRET_OF_THE_NODE": "leaked"}
+
+
+@pytest_asyncio.fixture
+async def world(kubeconfig: Path | None, tmp_path: Path) -> AsyncIterator[World]:
+    async with AsyncExitStack() as stack:
+        if kubeconfig is None:
+            sandbox = await stack.enter_async_context(Sandbox())
+            config = Config(server=sandbox.url)
+        else:
+            config = Config.load(kubeconfig)
+        client = await stack.enter_async_context(Client(config))
+        if kubeconfig is None:
+            running = asyncio.create_task(controllers.run(client))
+            stack.push_async_callback(asyncio.wait, [running])
+            stack.callback(running.cancel)
+        name = f"node-{secrets.token_hex(4)}"
+        options = NodeOptions(name=name, root=tmp_path / "node", back_off_scale=0.02, environment=NODE_ENVIRONMENT)
+        node = await stack.enter_async_context(Node(client, options))
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        namespace = f"t-{secrets.token_hex(4)}"
+        await client.create(NAMESPACES, {"metadata": {"name": namespace}})
+        yield World(client, node, namespace, session)
+        await client.delete(NAMESPACES, "", namespace)

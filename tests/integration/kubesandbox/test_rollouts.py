@@ -1,0 +1,240 @@
+"""Deployments roll out, and requests reach their pods, with real processes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+from tests.integration.kubesandbox.world import PYTHON_SERVER, World, condition, phase
+
+from kubesandbox.client import Object, owner_of
+from kubesandbox.client.resources import (
+    DEPLOYMENTS,
+    ENDPOINT_SLICES,
+    INGRESSES,
+    JOBS,
+    NODES,
+    POD_DISRUPTION_BUDGETS,
+    PODS,
+    REPLICA_SETS,
+    SERVICES,
+)
+
+SLEEP = ["sleep", "1000"]
+READINESS = {"httpGet": {"path": "/", "port": "http"}, "periodSeconds": 1}
+SERVER = {
+    "ports": [{"name": "http", "containerPort": 8080}],
+    "readinessProbe": READINESS,
+    # Endpoints and routers learn of a pod's end a moment after it began: what serves goes on for that moment.
+    "lifecycle": {"preStop": {"exec": {"command": ["sleep", "1"]}}},
+}
+GENTLE = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
+
+
+async def serve(world: World, name: str = "web", replicas: int = 2) -> None:
+    await world.deployment(name, PYTHON_SERVER, container=SERVER, replicas=replicas, strategy=GENTLE)
+    port = {"name": "http", "port": 80, "targetPort": "http"}
+    await world.create(SERVICES, name, spec={"selector": {"app": name}, "ports": [port]})
+
+
+async def template(world: World, name: str, **annotations: str) -> None:
+    patch: Object = {"spec": {"template": {"metadata": {"annotations": annotations}}}}
+    await world.client.patch(DEPLOYMENTS, world.namespace, name, patch)
+
+
+async def test_a_deployment_becomes_available_and_says_so_as_the_real_controllers_do(world: World) -> None:
+    await world.deployment("web", SLEEP, replicas=2)
+    obj = await world.available("web", 2)
+    (replica_set,) = await world.list(REPLICA_SETS)
+    obj = await world.until(
+        DEPLOYMENTS, "web", lambda d: condition(d, "Progressing").get("reason") == "NewReplicaSetAvailable"
+    )
+    name = replica_set["metadata"]["name"]
+    assert condition(obj, "Progressing")["message"] == f'ReplicaSet "{name}" has successfully progressed.'
+    assert condition(obj, "Available")["reason"] == "MinimumReplicasAvailable"
+    assert obj["metadata"]["annotations"]["deployment.kubernetes.io/revision"] == "1"
+    pods = await world.list(PODS, app="web")
+    assert len({pod["status"]["podIP"] for pod in pods}) == 2
+    for pod in pods:
+        assert pod["metadata"]["name"].startswith(f"{name}-")
+        assert (owner_of(pod) or {})["uid"] == replica_set["metadata"]["uid"]
+
+
+async def test_a_rolling_update_has_no_moment_without_service(world: World) -> None:
+    await serve(world)
+    path = {"path": "/", "pathType": "Prefix", "backend": {"service": {"name": "web", "port": {"name": "http"}}}}
+    host = f"{world.namespace}.example.com"
+    await world.create(INGRESSES, "web", spec={"rules": [{"host": host, "http": {"paths": [path]}}]})
+    await world.available("web", 2)
+    ingress = await world.until(INGRESSES, "web", lambda i: (i.get("status") or {}).get("loadBalancer"))
+    assert ingress["status"]["loadBalancer"]["ingress"] == [{"ip": "127.0.0.1"}]
+    statuses: list[int] = []
+    served = asyncio.Event()
+
+    async def ask() -> None:
+        while True:
+            async with world.session.get(world.node.router_url, headers={"Host": host}) as response:
+                statuses.append(response.status)
+                if response.status == 200:
+                    served.set()
+            await asyncio.sleep(0)
+
+    asking = asyncio.create_task(ask())
+    async with asyncio.timeout(20):
+        await served.wait()
+    statuses.clear()
+    before = {pod["metadata"]["uid"] for pod in await world.list(PODS, app="web")}
+    await template(world, "web", version="2")
+    await world.available("web", 2)
+    for pod in await world.list(PODS, app="web"):
+        if pod["metadata"]["uid"] in before:
+            await world.gone(PODS, pod["metadata"]["name"])
+    asking.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await asking
+    assert len(statuses) > 10
+    assert set(statuses) == {200}
+    slices = await world.list(ENDPOINT_SLICES, **{"kubernetes.io/service-name": "web"})
+    assert sum(len(held.get("endpoints") or []) for held in slices) == 2
+
+
+async def test_scaling_down_ends_processes_and_scaling_to_zero_answers_503(world: World) -> None:
+    await serve(world, replicas=3)
+    await world.available("web", 3)
+    await world.client.patch(DEPLOYMENTS, world.namespace, "web", {"spec": {"replicas": 0}})
+    await world.available("web", 0)
+    for pod in await world.list(PODS, app="web"):
+        await world.gone(PODS, pod["metadata"]["name"])
+    headers = {"Host": f"web.{world.namespace}.svc"}
+    async with world.session.get(world.node.router_url, headers=headers) as response:
+        assert response.status == 503
+        assert "no ready endpoint" in await response.text()
+
+
+async def test_a_service_is_reached_by_its_host_name_and_an_unknown_one_is_not(world: World) -> None:
+    await serve(world, replicas=1)
+    await world.available("web", 1)
+    host = f"web.{world.namespace}.svc.cluster.local:80"
+    async with asyncio.timeout(20):
+        status = 0
+        while status != 200:
+            async with world.session.get(world.node.router_url, headers={"Host": host}) as response:
+                status = response.status
+    async with world.session.get(world.node.router_url, headers={"Host": f"none.{world.namespace}.svc"}) as response:
+        assert response.status == 503
+    async with world.session.get(world.node.router_url, headers={"Host": "elsewhere.example"}) as response:
+        assert response.status == 404
+
+
+async def test_a_roll_out_that_never_gets_ready_says_so_and_is_undone(world: World) -> None:
+    await world.deployment("web", SLEEP, replicas=2, progressDeadlineSeconds=2, strategy=GENTLE)
+    await world.available("web", 2)
+    never = {"exec": {"command": ["false"]}, "periodSeconds": 1}
+    container = {"name": "main", "image": "none", "command": SLEEP, "readinessProbe": never}
+    bad: Object = {"spec": {"template": {"spec": {"containers": [container]}}}}
+    good = (await world.get(DEPLOYMENTS, "web"))["spec"]["template"]
+    await world.client.patch(DEPLOYMENTS, world.namespace, "web", bad)
+    stuck = await world.until(
+        DEPLOYMENTS, "web", lambda d: condition(d, "Progressing").get("reason") == "ProgressDeadlineExceeded"
+    )
+    assert condition(stuck, "Progressing")["status"] == "False"
+    assert condition(stuck, "Progressing")["message"].endswith("has timed out progressing.")
+    assert condition(stuck, "Available")["status"] == "True"
+    assert stuck["status"]["availableReplicas"] == 2
+    await world.client.patch(DEPLOYMENTS, world.namespace, "web", {"spec": {"template": good}})
+    await world.available("web", 2)
+    back = await world.until(
+        DEPLOYMENTS,
+        "web",
+        lambda d: d["metadata"]["annotations"].get("deployment.kubernetes.io/revision") == "3",
+    )
+    assert back["status"]["availableReplicas"] == 2
+
+
+async def test_recreate_ends_the_old_pods_before_it_makes_new_ones(world: World) -> None:
+    await world.deployment("web", SLEEP, replicas=2, strategy={"type": "Recreate"})
+    await world.available("web", 2)
+    old = {pod["metadata"]["uid"] for pod in await world.list(PODS, app="web")}
+    items, version = await world.client.list(PODS, world.namespace)
+    assert len(items) == 2
+    await template(world, "web", version="2")
+    gone: set[str] = set()
+    async with asyncio.timeout(30):
+        async for event, pod in world.client.watch(PODS, world.namespace, resource_version=version):
+            uid = pod["metadata"].get("uid")
+            if event == "DELETED":
+                gone.add(uid)
+            elif event == "ADDED":
+                assert gone == old
+                break
+    await world.available("web", 2)
+
+
+async def test_old_replica_sets_beyond_the_history_limit_are_removed(world: World) -> None:
+    await world.deployment("web", SLEEP, replicas=1, revisionHistoryLimit=1)
+    await world.available("web", 1)
+    first = (await world.list(REPLICA_SETS))[0]["metadata"]["name"]
+    for version in ("2", "3"):
+        await template(world, "web", version=version)
+        await world.available("web", 1)
+    await world.gone(REPLICA_SETS, first)
+    revisions = {
+        rs["metadata"]["annotations"]["deployment.kubernetes.io/revision"] for rs in await world.list(REPLICA_SETS)
+    }
+    assert revisions == {"2", "3"}
+
+
+async def test_a_deleted_pod_is_replaced(world: World) -> None:
+    await world.deployment("web", SLEEP, replicas=1)
+    await world.available("web", 1)
+    (pod,) = await world.list(PODS, app="web")
+    await world.client.delete(PODS, world.namespace, pod["metadata"]["name"])
+    await world.gone(PODS, pod["metadata"]["name"])
+    await world.available("web", 1)
+    (new,) = [p for p in await world.list(PODS, app="web") if not p["metadata"].get("deletionTimestamp")]
+    assert new["metadata"]["uid"] != pod["metadata"]["uid"]
+
+
+async def test_a_job_completes_and_is_removed_after_its_time(world: World) -> None:
+    template = {
+        "spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "none", "command": ["true"]}]}
+    }
+    await world.create(JOBS, "hook", spec={"template": template, "ttlSecondsAfterFinished": 1})
+    job = await world.until(JOBS, "hook", lambda j: condition(j, "Complete").get("status") == "True")
+    assert job["status"]["succeeded"] == 1
+    assert condition(job, "SuccessCriteriaMet")["reason"] == "CompletionsReached"
+    await world.gone(JOBS, "hook")
+
+
+async def test_a_job_that_keeps_failing_fails(world: World) -> None:
+    template = {
+        "spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "none", "command": ["false"]}]}
+    }
+    await world.create(JOBS, "hook", spec={"template": template, "backoffLimit": 0})
+    job = await world.until(JOBS, "hook", lambda j: condition(j, "Failed").get("status") == "True")
+    assert condition(job, "Failed")["reason"] == "BackoffLimitExceeded"
+    assert job["status"]["failed"] == 1
+
+
+async def test_a_disruption_budget_counts_what_may_go(world: World) -> None:
+    await world.deployment("web", SLEEP, replicas=2)
+    selector = {"matchLabels": {"app": "web"}}
+    await world.create(POD_DISRUPTION_BUDGETS, "web", spec={"minAvailable": 1, "selector": selector})
+    await world.available("web", 2)
+    pdb = await world.until(
+        POD_DISRUPTION_BUDGETS, "web", lambda b: (b.get("status") or {}).get("disruptionsAllowed") == 1
+    )
+    assert pdb["status"]["expectedPods"] == 2
+    assert pdb["status"]["desiredHealthy"] == 1
+
+
+async def test_a_pod_that_fits_no_node_says_why_and_runs_once_it_does(world: World, kubeconfig: object) -> None:
+    if kubeconfig is not None:
+        pytest.skip("other nodes of a named cluster change the message")
+    await world.pod("picky", SLEEP, nodeSelector={"disk": "fast"})
+    pod = await world.until(PODS, "picky", lambda p: condition(p, "PodScheduled").get("status") == "False")
+    text = "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector."
+    assert condition(pod, "PodScheduled")["message"] == text
+    await world.client.patch(NODES, "", world.node.name, {"metadata": {"labels": {"disk": "fast"}}})
+    await world.until(PODS, "picky", lambda p: phase(p) == "Running")

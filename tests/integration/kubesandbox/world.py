@@ -1,0 +1,160 @@
+"""What a test of the node works with: a namespace on a cluster, and words to wait with."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+
+import aiohttp
+
+from kubesandbox.client import ApiError, Client, Object, Resource
+from kubesandbox.client.resources import DEPLOYMENTS, EVENTS, PODS
+from kubesandbox.node import Node
+
+PYTHON_SERVER = ["python", "-u", "-m", "http.server", "--bind", "$(POD_IP)", "8080"]
+POD_IP = {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}
+SECONDS = 40.0
+
+
+@dataclass
+class World:
+    """One test's namespace on a cluster with a node."""
+
+    client: Client
+    node: Node
+    namespace: str
+    session: aiohttp.ClientSession
+
+    async def create(self, resource: Resource, name: str, **body: object) -> Object:
+        return await self.client.create(resource, {"metadata": {"name": name, "namespace": self.namespace}, **body})
+
+    async def get(self, resource: Resource, name: str) -> Object:
+        return await self.client.get(resource, self.namespace, name)
+
+    async def list(self, resource: Resource, **labels: str) -> list[Object]:
+        selector = ",".join(f"{key}={value}" for key, value in labels.items())
+        selectors = {"labelSelector": selector} if selector else None
+        return (await self.client.list(resource, self.namespace, selectors=selectors))[0]
+
+    async def until(self, resource: Resource, name: str, holds: Callable[[Object], object]) -> Object:
+        """Watch one object until `holds` is true of it; the last state is in the failure's text."""
+        selectors = {"fieldSelector": f"metadata.name={name}"}
+        last: Object | None = None
+        try:
+            async with asyncio.timeout(SECONDS):
+                while True:
+                    items, version = await self.client.list(resource, self.namespace, selectors=selectors)
+                    for last in items:
+                        if holds(last):
+                            return last
+                    try:
+                        async for event, obj in self.client.watch(
+                            resource, self.namespace, resource_version=version, selectors=selectors
+                        ):
+                            if event in {"ADDED", "MODIFIED"}:
+                                last = obj
+                                if holds(obj):
+                                    return obj
+                    except ApiError as error:
+                        if not error.expired:
+                            raise
+        except TimeoutError:
+            raise AssertionError(f"{resource.kind} {name} did not get there: {last and last.get('status')}") from None
+
+    async def gone(self, resource: Resource, name: str) -> None:
+        selectors = {"fieldSelector": f"metadata.name={name}"}
+        async with asyncio.timeout(SECONDS):
+            items, version = await self.client.list(resource, self.namespace, selectors=selectors)
+            if not items:
+                return
+            async for event, _ in self.client.watch(
+                resource, self.namespace, resource_version=version, selectors=selectors
+            ):
+                if event == "DELETED":
+                    return
+
+    async def pod(self, name: str, command: list[str], *, container: Object | None = None, **spec: object) -> Object:
+        body = {"name": "main", "image": "none", "command": command, **(container or {})}
+        whole = {"containers": [body], "terminationGracePeriodSeconds": 5, **spec}
+        return await self.create(PODS, name, spec=whole)
+
+    async def deployment(
+        self, name: str, command: list[str], *, container: Object | None = None, **spec: object
+    ) -> Object:
+        body = {"name": "main", "image": "none", "command": command, "env": [POD_IP], **(container or {})}
+        template = {
+            "metadata": {"labels": {"app": name}},
+            "spec": {"containers": [body], "terminationGracePeriodSeconds": 5},
+        }
+        whole = {"selector": {"matchLabels": {"app": name}}, "template": template, **spec}
+        return await self.create(DEPLOYMENTS, name, spec=whole)
+
+    async def available(self, name: str, count: int) -> Object:
+        def settled(obj: Object) -> bool:
+            status = obj.get("status") or {}
+            counts = [status.get(field, 0) for field in ("replicas", "updatedReplicas", "availableReplicas")]
+            return status.get("observedGeneration") == obj["metadata"]["generation"] and counts == [count] * 3
+
+        return await self.until(DEPLOYMENTS, name, settled)
+
+    def open_log(self, pod: str, **query: str) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        url = self.client.config.server + PODS.path(self.namespace, pod, "log")
+        return self.session.get(url, params=query)
+
+    async def log(self, pod: str, **query: str) -> str:
+        async with self.open_log(pod, **query) as response:
+            return await response.text()
+
+    async def log_until(self, pod: str, last: str) -> list[str]:
+        """Follow the log up to the line `last`."""
+        lines: list[str] = []
+        async with asyncio.timeout(SECONDS), self.open_log(pod, follow="true") as response:
+            async for line in response.content:
+                lines.append(line.decode().rstrip("\n"))
+                if lines[-1] == last:
+                    return lines
+        raise AssertionError(f"the log of {pod} ended without {last!r}: {lines}")
+
+    async def event(self, about: str, reason: str) -> Object:
+        """The first Event of this reason, waited for."""
+        selectors = {"fieldSelector": f"involvedObject.name={about},reason={reason}"}
+        async with asyncio.timeout(SECONDS):
+            items, version = await self.client.list(EVENTS, self.namespace, selectors=selectors)
+            if items:
+                return items[0]
+            async for _, event in self.client.watch(
+                EVENTS, self.namespace, resource_version=version, selectors=selectors
+            ):
+                return event
+        raise AssertionError(f"no {reason} Event of {about}")
+
+
+def phase(obj: Object) -> str:
+    return str((obj.get("status") or {}).get("phase", ""))
+
+
+def running(obj: Object) -> bool:
+    return phase(obj) == "Running"
+
+
+def condition(obj: Object, kind: str) -> Object:
+    for held in (obj.get("status") or {}).get("conditions") or ():
+        if held["type"] == kind:
+            return dict(held)
+    return {}
+
+
+def state_of(obj: Object, field: str = "containerStatuses") -> Object:
+    statuses = (obj.get("status") or {}).get(field) or [{}]
+    return dict(statuses[0].get("state") or {})
+
+
+def restarts(obj: Object) -> int:
+    statuses = (obj.get("status") or {}).get("containerStatuses") or [{"restartCount": 0}]
+    return int(statuses[0]["restartCount"])
+
+
+def waiting_reason(obj: Object) -> str:
+    return str((state_of(obj).get("waiting") or {}).get("reason", ""))
