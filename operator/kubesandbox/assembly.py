@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from kubesandbox import crud
+from kubesandbox import crud, scale, subresources
 from kubesandbox.builtin import catalog
 from kubesandbox.cluster import Cluster
 from kubesandbox.namespaces import NamespaceController
+from kubesandbox.objects import Object
+from kubesandbox.rbac.aggregation import Aggregation
+from kubesandbox.rbac.defaults import cluster_role_bindings, cluster_roles
+from kubesandbox.rbac.escalation import EscalationCheck
 from kubesandbox.server import ApiServer
 from kubesandbox.wire.protocol import Server
 
@@ -27,13 +32,23 @@ def new_cluster() -> Cluster:
     cluster = Cluster()
     for kind in catalog.kinds():
         cluster.kinds.add(kind)
+    scale.install(cluster)
+    subresources.install(cluster)
+    cluster.admission.plugins.append(EscalationCheck())
+    for body in _initial_objects():
+        found = cluster.kinds.by_kind(body["apiVersion"], body["kind"])
+        assert found is not None
+        crud.create(found, crud.receive(found, body, cluster.request()), cluster.request())
     NamespaceController(cluster)
-    namespace = cluster.kinds.find("", "v1", "namespaces")
-    assert namespace is not None
-    for name in NAMESPACES:
-        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-        crud.create(namespace, crud.receive(namespace, body, cluster.request()), cluster.request())
+    Aggregation(cluster)
     return cluster
+
+
+def _initial_objects() -> Iterator[Object]:
+    for name in NAMESPACES:
+        yield {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    yield from cluster_roles()
+    yield from cluster_role_bindings()
 
 
 class Sandbox:

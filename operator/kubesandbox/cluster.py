@@ -10,9 +10,11 @@ from kubesandbox.auth import ADMIN, CONTROLLER, User
 from kubesandbox.kinds import Kind, Kinds
 from kubesandbox.listing import Lister
 from kubesandbox.objects import Object
+from kubesandbox.rbac.authorizer import Authorizer
 from kubesandbox.store import Store
 from kubesandbox.paths import RequestInfo
 from kubesandbox.strategy import Request
+from kubesandbox.tokens import Tokens
 from kubesandbox.wire.messages import Answer, HttpRequest, Stream
 
 SubresourceHandler = Callable[[Kind, RequestInfo, HttpRequest, Request], Awaitable[Answer | Stream]]
@@ -26,6 +28,8 @@ class Cluster:
         self.kinds = Kinds()
         self.lister = Lister(self.store)
         self.admission = Admission(self)
+        self.tokens = Tokens(self.store)
+        self.authorizer = Authorizer(self.store)
         self.extensions: dict[type, object] = {}  # what strategies keep of their own, by its class
         self.subresources: dict[tuple[str, str, str], SubresourceHandler] = {}
 

@@ -15,9 +15,10 @@ from kubesandbox.kinds import Kind, Subresource
 from kubesandbox.listing import matcher
 from kubesandbox.negotiation import Accepted
 from kubesandbox.objects import Json, Object, clone
-from kubesandbox.options import ListOptions, list_options, truth, write_options
+from kubesandbox.options import ListOptions, apply_to, list_options, truth, write_options
 from kubesandbox.patching import APPLY, applied, patch_type, patched
 from kubesandbox.paths import RequestInfo
+from kubesandbox.reviews import ReviewStrategy
 from kubesandbox.schema import causes
 from kubesandbox.store import Version
 from kubesandbox.strategy import Request
@@ -92,6 +93,8 @@ class Resources:
 
     async def create(self, kind: Kind, request: HttpRequest, context: Request) -> Answer:
         """POST to a collection."""
+        if isinstance(kind.strategy, ReviewStrategy):
+            return await kind.strategy.create(kind, request, context)
         how = rendering.negotiate(request)
         self._write_context(request, context, "CreateOptions")
         obj = crud.receive(kind, bodies.read_object(request, kind.kind), context)
@@ -101,8 +104,7 @@ class Resources:
     def _write_context(self, request: HttpRequest, context: Request, kind: str, *, apply: bool = False) -> bool:
         """Read the options of a write into the context; gives `force`."""
         options = write_options(request, kind, apply=apply)
-        context.dry_run, context.manager = options.dry_run, options.manager
-        context.field_validation = options.field_validation
+        apply_to(context, options)
         return bool(options.force)
 
     def update(self, kind: Kind, info: RequestInfo, request: HttpRequest, context: Request) -> Answer:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from kubesandbox import errors
 from kubesandbox.schema import causes
 from kubesandbox.wire.messages import HttpRequest
+
+if TYPE_CHECKING:
+    from kubesandbox.strategy import Request
 
 
 @dataclass(frozen=True)
@@ -140,3 +144,9 @@ def _agent(request: HttpRequest) -> str:
     """The manager of who names none: the user agent up to its slash."""
     agent = request.headers.get("user-agent", "").split("/")[0][:128]
     return "".join(sign for sign in agent if sign.isprintable()) or "unknown"
+
+
+def apply_to(context: Request, options: WriteOptions) -> None:
+    """Put a write's options where strategies find them."""
+    context.dry_run, context.manager = options.dry_run, options.manager
+    context.field_validation = options.field_validation

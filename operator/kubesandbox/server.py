@@ -6,9 +6,10 @@ import logging
 from typing import TYPE_CHECKING
 
 from kubesandbox import discovery, errors, rendering
-from kubesandbox.auth import ADMIN
+from kubesandbox.authentication import authenticate
 from kubesandbox.errors import StatusError
 from kubesandbox.handlers import Resources
+from kubesandbox.openapi import OpenApi
 from kubesandbox.paths import request_info
 from kubesandbox.wire.messages import Answer, HttpRequest, Stream, json_answer, text_answer
 
@@ -25,6 +26,7 @@ class ApiServer:
         self._cluster = cluster
         self._resources = Resources(cluster)
         self._discovery = discovery.Discovery(cluster.kinds)
+        self._openapi = OpenApi(cluster.kinds)
 
     async def __call__(self, request: HttpRequest) -> Answer | Stream:
         """Answer one request; nothing escapes but cancellation."""
@@ -40,9 +42,11 @@ class ApiServer:
         if request.too_large:
             raise StatusError(413, "RequestEntityTooLarge", "Request entity too large: limit is 3145728")
         info = request_info(request)
-        user = ADMIN
+        user = authenticate(self._cluster, request)
+        self._cluster.authorizer.check(user, info)
         if not info.is_resource:
-            return self._discovery.handle(request) or text_answer(404, "404 page not found\n")
+            found = self._discovery.handle(request) or self._openapi.handle(request)
+            return found or text_answer(404, "404 page not found\n")
         kind = self._cluster.kinds.find(info.group, info.version, info.resource)
         if kind is None or (info.namespace and not kind.namespaced and kind.plural != "namespaces"):
             return text_answer(404, "404 page not found\n")

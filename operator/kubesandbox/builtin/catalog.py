@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kubesandbox import reviews
 from kubesandbox.builtin import access, core, networking, pods, policy, tables, types, workloads
 from kubesandbox.builtin.strategy import BuiltinStrategy
 from kubesandbox.custom.definitions import definition_kind
@@ -100,6 +101,21 @@ def _core() -> Iterator[Kind]:
     )
 
 
+def _reviews() -> Iterator[Kind]:
+    authorization, authentication = "authorization.k8s.io/v1", "authentication.k8s.io/v1"
+    for group_version, name, strategy, namespaced in (
+        (authorization, "SelfSubjectAccessReview", reviews.SelfAccessStrategy(), False),
+        (authorization, "SubjectAccessReview", reviews.AccessStrategy(), False),
+        (authorization, "LocalSubjectAccessReview", reviews.AccessStrategy(), True),
+        (authorization, "SelfSubjectRulesReview", reviews.RulesStrategy(), False),
+        (authentication, "SelfSubjectReview", reviews.SelfStrategy(), False),
+        (authentication, "TokenReview", reviews.TokenReviewStrategy(), False),
+    ):
+        yield _kind(
+            group_version, name, f"{name.lower()}s", strategy, namespaced=namespaced, verbs=CREATE_ONLY
+        )
+
+
 def _groups() -> Iterator[Kind]:
     apps = "apps/v1"
     yield _kind(
@@ -145,6 +161,7 @@ def _groups() -> Iterator[Kind]:
         subresources=(STATUS,),
     )
     rbac = "rbac.authorization.k8s.io/v1"
+    yield from _reviews()
     yield _kind(rbac, "Role", "roles", access.RoleStrategy(namespaced=True))
     yield _kind(rbac, "RoleBinding", "rolebindings", access.BindingStrategy(namespaced=True))
     yield _kind(rbac, "ClusterRole", "clusterroles", access.RoleStrategy(namespaced=False), namespaced=False)

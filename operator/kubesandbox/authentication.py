@@ -1,0 +1,61 @@
+"""Whose request it is, from its Authorization and Impersonate headers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kubesandbox import errors
+from kubesandbox.auth import ADMIN, AUTHENTICATED, User
+from kubesandbox.paths import RequestInfo
+from kubesandbox.rbac.authorizer import refusal
+from kubesandbox.tokens import account_user
+
+if TYPE_CHECKING:
+    from kubesandbox.cluster import Cluster
+    from kubesandbox.wire.messages import HttpRequest
+
+_EXTRA = "impersonate-extra-"
+
+
+def authenticate(cluster: Cluster, request: HttpRequest) -> User:
+    """The request's user; 401 for a credential that is worth nothing, 403 for an impersonation not allowed."""
+    header = request.headers.get("authorization", "")
+    user = ADMIN
+    if header:
+        scheme, _, token = header.partition(" ")
+        found = cluster.tokens.check(token.strip()) if scheme.lower() == "bearer" else "no bearer token"
+        if isinstance(found, str):
+            raise errors.unauthorized()
+        user = found
+    return _impersonated(cluster, request, user)
+
+
+def _impersonated(cluster: Cluster, request: HttpRequest, user: User) -> User:
+    name = request.headers.get("impersonate-user", "")
+    groups = request.header_values("impersonate-group")
+    uid = request.headers.get("impersonate-uid", "")
+    extra = {
+        key.removeprefix(_EXTRA): tuple(request.header_values(key)) for key in request.headers if key.startswith(_EXTRA)
+    }
+    if not name:
+        if groups or uid or extra:
+            raise errors.internal_error("requested impersonation without impersonating a user")
+        return user
+    parts = name.split(":")
+    is_account = len(parts) == 4 and parts[:2] == ["system", "serviceaccount"]
+    if is_account:
+        _check(cluster, user, "serviceaccounts", parts[3], parts[2])
+    else:
+        _check(cluster, user, "users", name)
+    for group in groups:
+        _check(cluster, user, "groups", group)
+    if is_account and not groups:
+        return account_user(parts[2], parts[3], uid, extra)
+    kept = tuple(groups) if AUTHENTICATED in groups or name == "system:anonymous" else (*groups, AUTHENTICATED)
+    return User(name, kept, uid, extra)
+
+
+def _check(cluster: Cluster, user: User, resource: str, name: str, namespace: str = "") -> None:
+    about = RequestInfo("impersonate", "", "", "v1", resource, "", namespace, name)
+    if not cluster.authorizer.decide(user, about).allowed:
+        raise refusal(user, about)

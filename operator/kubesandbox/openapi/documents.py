@@ -1,0 +1,188 @@
+"""The documents at /openapi/v3 and /openapi/v2: paths with the parameters that clients look for, and components."""
+
+from __future__ import annotations
+
+import hashlib
+
+import orjson
+
+from kubesandbox.kinds import Kind, Kinds
+from kubesandbox.negotiation import accepted
+from kubesandbox.objects import Json, Object
+from kubesandbox.openapi.schemas import REF, component_name, components, gvk
+from kubesandbox.wire.messages import Answer, HttpRequest, json_answer
+
+INFO = {"title": "Kubernetes", "version": "v1.36.2"}
+_WRITES = ("pretty", "dryRun", "fieldManager", "fieldValidation")
+_LISTS = (
+    "allowWatchBookmarks",
+    "continue",
+    "fieldSelector",
+    "labelSelector",
+    "limit",
+    "pretty",
+    "resourceVersion",
+    "resourceVersionMatch",
+    "sendInitialEvents",
+    "timeoutSeconds",
+    "watch",
+)
+_DELETES = ("pretty", "dryRun", "gracePeriodSeconds", "orphanDependents", "propagationPolicy")
+_NUMBERS = {"limit", "timeoutSeconds", "gracePeriodSeconds"}
+_FLAGS = {"allowWatchBookmarks", "watch", "sendInitialEvents", "orphanDependents", "force"}
+
+
+class OpenApi:
+    """Builds documents when they are asked for, and keeps them until the kinds change."""
+
+    def __init__(self, kinds: Kinds) -> None:
+        self._kinds = kinds
+        self._generation = -1
+        self._documents: dict[str, bytes] = {}
+        self._hashes: dict[str, str] = {}
+
+    def handle(self, request: HttpRequest) -> Answer | None:
+        """The answer to a GET below /openapi, or None."""
+        path = request.path.rstrip("/")
+        if request.method not in {"GET", "HEAD"} or not path.startswith("/openapi/"):
+            return None
+        if self._generation != self._kinds.generation:
+            self._documents.clear()
+            self._hashes = {path: self._hash(kinds) for path, kinds in self._by_path().items()}
+            self._generation = self._kinds.generation
+        if path == "/openapi/v2":
+            accepted(request.headers.get("accept"))  # JSON only: the protobuf form is 406
+            return self._answer(request, "v2", self._swagger)
+        if path == "/openapi/v3":
+            return json_answer(200, {"paths": {p: self._entry(p) for p in sorted(self._hashes)}})
+        found = path.removeprefix("/openapi/v3/")
+        if found not in self._hashes:
+            return None
+        return self._answer(request, found, lambda: self._document(found))
+
+    def _answer(self, request: HttpRequest, key: str, make: Json) -> Answer:
+        if key not in self._documents:
+            self._documents[key] = orjson.dumps(make())
+        body = self._documents[key]
+        tag = f'"{hashlib.sha256(body).hexdigest().upper()}"'
+        if request.headers.get("if-none-match") == tag:
+            return Answer(304, headers=[("Etag", tag)])
+        return Answer(200, body, headers=[("Etag", tag), ("Vary", "Accept")])
+
+    def _by_path(self) -> dict[str, list[Kind]]:
+        found: dict[str, list[Kind]] = {}
+        for kind in self._kinds:
+            prefix = f"apis/{kind.group}" if kind.group else "api"
+            found.setdefault(f"{prefix}/{kind.version}", []).append(kind)
+        return found
+
+    @staticmethod
+    def _hash(kinds: list[Kind]) -> str:
+        """Changes with what the document says; clients keep documents by it for good."""
+        seed = [[k.kind, k.plural, sorted(k.subresources), getattr(k.strategy, "definition", None)] for k in kinds]
+        text = orjson.dumps([INFO["version"], seed], option=orjson.OPT_SORT_KEYS)
+        return hashlib.sha256(text).hexdigest().upper()
+
+    def _entry(self, path: str) -> Object:
+        return {"serverRelativeURL": f"/openapi/v3/{path}?hash={self._hashes[path]}"}
+
+    def _document(self, path: str) -> Object:
+        kinds = self._by_path()[path]
+        return {
+            "openapi": "3.0.0",
+            "info": INFO,
+            "paths": {key: value for kind in kinds for key, value in paths(kind, "/" + path).items()},
+            "components": {"schemas": components(kinds)},
+        }
+
+    def _swagger(self) -> Object:
+        by_path = self._by_path()
+        schemas = components(self._kinds)
+        return {
+            "swagger": "2.0",
+            "info": INFO,
+            "paths": {
+                key: _as_v2(value)
+                for path, kinds in by_path.items()
+                for kind in kinds
+                for key, value in paths(kind, "/" + path).items()
+            },
+            "definitions": {name: _as_v2(schema) for name, schema in schemas.items()},
+        }
+
+
+def _as_v2(value: Json) -> Json:
+    """A v3 schema or operation as Swagger 2.0 writes it."""
+    if isinstance(value, list):
+        return [_as_v2(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if len(value.get("allOf") or ()) == 1 and "$ref" in value["allOf"][0]:
+        merged = {k: v for k, v in value.items() if k not in {"allOf", "default"}}
+        return _as_v2({**merged, **value["allOf"][0]})
+    if value.get("in") in {"query", "path"} and "schema" in value:
+        return {**{k: v for k, v in value.items() if k != "schema"}, **value["schema"]}
+    made = {key: _as_v2(item) for key, item in value.items() if key not in {"oneOf", "nullable", "content"}}
+    if isinstance(value.get("oneOf"), list):
+        made.setdefault("type", "string")
+    if isinstance(made.get("$ref"), str):
+        made["$ref"] = made["$ref"].replace(REF, "#/definitions/")
+    return made
+
+
+def paths(kind: Kind, prefix: str) -> dict[str, Object]:
+    """A kind's paths with its operations."""
+    root = f"{prefix}/namespaces/{{namespace}}/{kind.plural}" if kind.namespaced else f"{prefix}/{kind.plural}"
+    found: dict[str, Object] = {}
+    collection = _operations(kind, {"list": "get", "create": "post", "deletecollection": "delete"})
+    if collection:
+        found[root] = {**collection, "parameters": _path_parameters(kind, named=False)}
+    if kind.namespaced and "list" in kind.verbs:
+        found[f"{prefix}/{kind.plural}"] = _operations(kind, {"list": "get"})
+    single = _operations(kind, {"get": "get", "update": "put", "patch": "patch", "delete": "delete"})
+    if single:
+        found[f"{root}/{{name}}"] = {**single, "parameters": _path_parameters(kind, named=True)}
+    for name, subresource in kind.subresources.items():
+        verbs = {v: m for v, m in _METHODS.items() if v in subresource.verbs}
+        operations = {method: _operation(kind, verb, subresource.kind) for verb, method in verbs.items()}
+        found[f"{root}/{{name}}/{name}"] = {**operations, "parameters": _path_parameters(kind, named=True)}
+    return found
+
+
+_METHODS = {"get": "get", "update": "put", "patch": "patch", "create": "post"}
+_ACTIONS = {"create": "post", "update": "put"}
+
+
+def _operations(kind: Kind, verbs: dict[str, str]) -> Object:
+    return {method: _operation(kind, verb, "") for verb, method in verbs.items() if verb in kind.verbs}
+
+
+def _operation(kind: Kind, verb: str, own: str) -> Object:
+    names = {"list": _LISTS, "get": ("pretty",), "delete": _DELETES, "deletecollection": (*_LISTS, *_DELETES)}
+    wanted = names.get(verb, (*_WRITES, "force") if verb == "patch" else _WRITES)
+    schema = {"$ref": REF + component_name(kind)}
+    body: Object = {
+        "description": f"{verb} {kind.kind}",
+        "operationId": f"{verb}{kind.group.replace('.', '')}{kind.version}{kind.kind}{own}",
+        "tags": [f"{kind.group or 'core'}_{kind.version}"],
+        "parameters": [_parameter(name) for name in dict.fromkeys(wanted)],
+        "responses": {"200": {"description": "OK", "content": {"application/json": {"schema": schema}}}},
+        "x-kubernetes-action": _ACTIONS.get(verb, verb),
+        "x-kubernetes-group-version-kind": gvk(kind, kind.kind),
+    }
+    if verb in {"create", "update"}:
+        body["requestBody"] = {"required": True, "content": {"*/*": {"schema": schema}}}
+    return body
+
+
+def _parameter(name: str) -> Object:
+    kind = "integer" if name in _NUMBERS else "boolean" if name in _FLAGS else "string"
+    return {"name": name, "in": "query", "schema": {"type": kind, "uniqueItems": True}}
+
+
+def _path_parameters(kind: Kind, *, named: bool) -> list[Object]:
+    names = [*(["name"] if named else []), *(["namespace"] if kind.namespaced else [])]
+    return [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "uniqueItems": True}}
+        for name in names
+    ]

@@ -1,0 +1,126 @@
+"""The scale subresource: `autoscaling/v1` Scale over a Deployment, a ReplicaSet or a custom resource."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import orjson
+
+from kubesandbox import bodies, crud, errors, options, rendering
+from kubesandbox.builtin import types
+from kubesandbox.objects import Json, Object, child, clone, dig
+from kubesandbox.patching import APPLY, patch_type, patched
+from kubesandbox.schema import causes
+from kubesandbox.selectors import format_selector
+from kubesandbox.wire.messages import Answer, HttpRequest
+
+if TYPE_CHECKING:
+    from kubesandbox.cluster import Cluster
+    from kubesandbox.kinds import Kind
+    from kubesandbox.paths import RequestInfo
+    from kubesandbox.strategy import Request
+
+TYPE = types.type_name("autoscaling", "v1", "Scale")
+
+
+def paths(kind: Kind) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...] | None]:
+    """Where replicas are asked for and told of, and where the selector is."""
+    scale = dig(getattr(kind.strategy, "definition", None), "subresources", "scale")
+    if not scale:
+        return ("spec", "replicas"), ("status", "replicas"), ("spec", "selector")
+
+    def split(path: str) -> tuple[str, ...]:
+        return tuple(path.strip(".").split("."))
+
+    selector = scale.get("labelSelectorPath")
+    return split(scale["specReplicasPath"]), split(scale["statusReplicasPath"]), split(selector) if selector else None
+
+
+def scale_of(kind: Kind, obj: Object) -> Object:
+    """An object's Scale."""
+    wanted, told, selector = paths(kind)
+    meta = obj["metadata"]
+    replicas = dig(obj, *wanted) or 0
+    if kind.strategy.custom and dig(obj, *wanted) is None:
+        raise errors.internal_error(f'the spec replicas field ".{".".join(wanted)}" does not exist')
+    found = dig(obj, *selector) if selector else None
+    status: Object = {"replicas": dig(obj, *told) or 0}
+    text = found if isinstance(found, str) else format_selector(found) if found else ""
+    if text:
+        status["selector"] = text
+    kept = {key: meta[key] for key in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp") if key in meta}
+    return {
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": kept,
+        "spec": {"replicas": replicas} if replicas else {},
+        "status": status,
+    }
+
+
+class ScaleHandler:
+    """GET, PUT and PATCH of `…/scale`."""
+
+    async def __call__(self, kind: Kind, info: RequestInfo, request: HttpRequest, context: Request) -> Answer:
+        """Answer one request."""
+        how = rendering.negotiate(request)
+        version = crud.get(kind, context, info.name)
+        current = scale_of(kind, crud.view(kind, version))
+        if info.verb == "get":
+            return rendering.answer(orjson.dumps(current), how)
+        wanted = self._wanted(kind, info, request, context, current)
+        replicas = _replicas(wanted, info.name)
+        obj = clone(crud.view(kind, version))
+        path = paths(kind)[0]
+        child(obj, *path[:-1])[path[-1]] = replicas
+        given = dig(wanted, "metadata", "resourceVersion")
+        if given:
+            obj["metadata"]["resourceVersion"] = given
+        context.subresource = ""
+        outcome = crud.update(kind, info.name, obj, context)
+        return rendering.answer(orjson.dumps(scale_of(kind, crud.view(kind, outcome.version))), how)
+
+    def _wanted(
+        self, kind: Kind, info: RequestInfo, request: HttpRequest, context: Request, current: Object
+    ) -> Json:
+        if info.verb == "update":
+            options.apply_to(context, options.write_options(request, "UpdateOptions"))
+            wanted = bodies.read_object(request, "Scale")
+        else:
+            media = patch_type(request, kind)
+            asked = options.write_options(request, "PatchOptions", apply=media == APPLY)
+            options.apply_to(context, asked)
+            if media == APPLY:
+                raise errors.not_implemented("server-side apply to the scale subresource")
+            wanted = patched(media, current, request, kind)
+        if not isinstance(wanted, dict):
+            raise errors.bad_request("the body must be a Scale")
+        if wanted.get("kind", "Scale") != "Scale":
+            raise errors.bad_request(f"wrong object passed to Scale update: {wanted.get('kind')}")
+        name = dig(wanted, "metadata", "name")
+        if name and name != info.name:
+            raise errors.bad_request(
+                f"the name of the object ({name}) does not match the name on the URL ({info.name})"
+            )
+        unknown: list[str] = []
+        try:
+            made = types.decoder(TYPE)(wanted, "", unknown)
+        except types.DecodeError as error:
+            raise errors.bad_request(f'Scale in version "v1" cannot be handled as a Scale: {error}') from None
+        crud.report_unknown(kind, unknown, context)
+        return made
+
+
+def _replicas(wanted: Object, name: str) -> int:
+    replicas = dig(wanted, "spec", "replicas") or 0
+    if replicas < 0:
+        text = "must be greater than or equal to 0"
+        raise errors.invalid("autoscaling", "Scale", name, [causes.invalid("spec.replicas", replicas, text)])
+    return int(replicas)
+
+
+def install(cluster: Cluster) -> None:
+    """Serve scale for every kind that has it."""
+    cluster.subresources["*", "*", "scale"] = ScaleHandler()
+
+
