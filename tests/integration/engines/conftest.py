@@ -52,7 +52,7 @@ class Servers:
     def get(self, script: Path, *arguments: str) -> Server:
         """The server that a script is, started if it is not running."""
         command = (sys.executable, str(script), *arguments)
-        if command not in self._running:
+        if command not in self._running or self._running[command][0].poll() is not None:
             process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
             assert process.stdout is not None
             line = process.stdout.readline()

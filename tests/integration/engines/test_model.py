@@ -107,7 +107,7 @@ async def test_a_tool_of_an_mcp_server_is_called_and_each_step_is_kept(
     secrets("mcp/orders/x-key", "the-key-of-orders\n")
     servers = [{"name": "orders", "url": f"{tools.url}/mcp", "headersSecretRef": {"name": "orders"}}]
     made = make(model(server, provider, stream=stream, mcpServers=servers))
-    answer = await made.answer(turn('use {"number": 42}'))
+    answer = await made.answer(turn('use orders_status {"number": 42}'))
     assert answer.text == "the tool said order 42 is on its way [exe-1]"
     assert [(step.kind, step.name) for step in answer.steps] == [
         ("ModelRequest", "stub-model-1" if provider == "openai" else "stub-claude-1"),
@@ -118,6 +118,32 @@ async def test_a_tool_of_an_mcp_server_is_called_and_each_step_is_kept(
     assert answer.steps[1].result == "order 42 is on its way [exe-1]"
     assert all(step.milliseconds is not None and step.start_time is not None for step in answer.steps)
     assert (answer.usage.requests, answer.usage.tool_calls) == (2, 1)
+
+
+async def test_a_tool_that_fails_is_told_to_the_model(start: Start, make: Make) -> None:
+    server, tools = await start("openai_stub"), await start("mcp_stub", "")
+    spec = model(server, mcpServers=[{"name": "orders", "url": f"{tools.url}/mcp"}])
+    answer = await make(spec).answer(turn('use orders_fail {"number": 1}'))
+    assert answer.text.startswith("the tool said ")
+    assert "order 1 is lost" in answer.text
+    assert [(step.name, step.result) for step in answer.steps if step.kind == "ToolCall"] == [("orders_fail", None)]
+    assert "order 1 is lost" in (answer.steps[1].error or "")
+
+
+async def test_a_call_of_no_tool_or_with_wrong_arguments_is_told_to_the_model(start: Start, make: Make) -> None:
+    server, tools = await start("openai_stub"), await start("mcp_stub", "")
+    made = make(model(server, mcpServers=[{"name": "orders", "url": f"{tools.url}/mcp"}]))
+    for call in ('orders_none {"number": 1}', 'orders_status {"number": "many"}'):
+        answer = await made.answer(turn(f"use {call}"))
+        assert answer.text.startswith("the tool said ")
+        assert answer.usage.requests == 2
+
+
+async def test_a_server_that_dies_in_a_call_makes_the_turn_one_to_try_again(start: Start, make: Make) -> None:
+    server, tools = await start("openai_stub"), await start("mcp_stub", "dies")
+    made = make(model(server, mcpServers=[{"name": "orders", "url": f"{tools.url}/mcp"}]))
+    with pytest.raises(EngineUnavailable):
+        await made.answer(turn("use orders_die {}", timeout_seconds=20))
 
 
 async def test_a_rotated_key_is_used_without_a_restart(start: Start, make: Make, secrets: Secrets) -> None:
@@ -212,7 +238,7 @@ async def test_a_turn_spends_no_more_than_its_limits(start: Start, make: Make) -
     server, tools = await start("openai_stub"), await start("mcp_stub", "")
     spec = model(server, mcpServers=[{"name": "orders", "url": f"{tools.url}/mcp"}], limits={"requests": 1})
     with pytest.raises(EngineRefused) as raised:
-        await make(spec).answer(turn('use {"number": 1}'))
+        await make(spec).answer(turn('use orders_status {"number": 1}'))
     assert raised.value.kind == "UsageLimitExceeded"
     assert "spec.template.engine.model.limits" in str(raised.value)
     assert raised.value.usage is not None

@@ -53,7 +53,6 @@ class ModelEngine:
             total_tokens_limit=spec.limits.total_tokens,
         )
         self._agent = Agent[TurnInput, str](
-            instructions=[spec.instructions] if spec.instructions else [],
             deps_type=TurnInput,
             name=None,
             model_settings=settings(spec),
@@ -99,7 +98,7 @@ class ModelEngine:
                         messages.prompt(turn, model.profile),
                         message_history=messages.history(turn.history, [server.prefix for server in self._servers]),
                         model=model,
-                        instructions=messages.context(turn),
+                        instructions=messages.instructions(self._spec.instructions, turn),
                         deps=turn,
                         usage=usage,
                         usage_limits=self._limits,
@@ -111,7 +110,7 @@ class ModelEngine:
                         infer_name=False,
                     )
         except Exception as error:
-            if isinstance(error, TimeoutError) and limit.expired():
+            if limit.expired():
                 raise EngineUnavailable("Timeout", f"no answer within {turn.timeout_seconds:g} seconds") from None
             translated = errors.translate(error, recorder.redactor)
             if translated is None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from pydantic_ai import exceptions as ai
 from pydantic_ai.toolsets import PrefixedToolset, WrapperToolset
 
 from switchboard.api.engine import McpServer
@@ -20,7 +21,7 @@ from switchboard.engines.texts import Redactor, shown
 if TYPE_CHECKING:
     from pydantic_ai import RunContext
     from pydantic_ai.mcp import CallToolFunc, ToolResult
-    from pydantic_ai.toolsets import AbstractToolset
+    from pydantic_ai.toolsets import AbstractToolset, ToolsetTool
 
 CONNECT_SECONDS = 10.0
 """Until a server must have answered the first request."""
@@ -145,6 +146,16 @@ class _Named(WrapperToolset[TurnInput]):
     async def get_tools(self, ctx: RunContext[TurnInput]) -> dict[str, Any]:
         try:
             return await super().get_tools(ctx)
+        except Exception as error:
+            raise self._unavailable(error) from error
+
+    async def call_tool(
+        self, name: str, tool_args: dict[str, Any], ctx: RunContext[TurnInput], tool: ToolsetTool[TurnInput]
+    ) -> Any:
+        try:
+            return await super().call_tool(name, tool_args, ctx, tool)
+        except (ai.ModelRetry, ai.ToolFailed, ai.AgentRunError):
+            raise  # What the model is told: the tool's own refusal, or arguments that it did not take.
         except Exception as error:
             raise self._unavailable(error) from error
 

@@ -34,8 +34,17 @@ NAME_MAX: Final = 100
 """Characters of a contact's name: the contact chose it, so it is data, and short."""
 
 
+def instructions(own: str, turn: TurnInput) -> str:
+    """The agent's own instructions, and after them what is known of the conversation.
+
+    One text, because some servers take one system message only; the time stands last, because prompts are cached by
+    their beginning.
+    """
+    return f"{own.rstrip()}\n\n{context(turn)}".lstrip()
+
+
 def context(turn: TurnInput) -> str:
-    """What is known of the conversation, as instructions. It stands last: the time in it defeats prompt caching."""
+    """What is known of the conversation."""
     name = "".join(c for c in turn.contact_name or "" if c.isprintable()).strip()
     # JSON's quotes keep a name that reads like an instruction inside its place.
     shown = json.dumps(cut(name, NAME_MAX), ensure_ascii=False) if name else "not known"

@@ -26,8 +26,8 @@ def blocks(asked: dict[str, object]) -> list[dict[str, object]]:
     assert isinstance(tools, list)
     said = words(last["content"])
     if said.startswith("use ") and tools:
-        arguments = json.loads(said.removeprefix("use "))
-        return [{"type": "tool_use", "id": "toolu_1", "name": tools[0]["name"], "input": arguments}]
+        name, _, arguments = said.removeprefix("use ").partition(" ")
+        return [{"type": "tool_use", "id": "toolu_1", "name": name, "input": json.loads(arguments)}]
     if isinstance(last["content"], list) and last["content"][0]["type"] == "tool_result":
         return [{"type": "text", "text": f"the tool said {said}"}]
     return [{"type": "text", "text": f"heard {said!r} after {len(messages) - 1} messages"}]

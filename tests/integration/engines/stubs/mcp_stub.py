@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 
 import uvicorn
 from mcp.server.mcpserver import Context, MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-server = MCPServer("orders")
+server = MCPServer("orders", log_level="CRITICAL")
 
 
 @server.tool()
@@ -23,7 +25,13 @@ async def status(number: int, ctx: Context) -> str:  # type: ignore[type-arg]
 @server.tool()
 async def fail(number: int) -> str:
     """Fails."""
-    raise ValueError(f"order {number} is lost")
+    raise ToolError(f"order {number} is lost")
+
+
+@server.tool()
+async def die() -> str:
+    """Ends the server in the middle of a call."""
+    os._exit(1)
 
 
 class Locked:

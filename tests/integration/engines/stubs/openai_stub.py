@@ -1,7 +1,7 @@
 """Speaks OpenAI's protocol: Chat Completions and Responses, as a whole or streamed.
 
-It calls the first tool that it is offered as long as the last message is the user's and says "use <arguments>"; it says
-how many messages it was given otherwise, so that a test sees what arrived.
+It calls a tool when the user's last words are "use <tool> <arguments>"; otherwise it says what it heard and after how
+many messages, so that a test sees what arrived.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ def answer(asked: dict[str, object]) -> tuple[str, dict[str, object] | None]:
     assert isinstance(tools, list)
     said = words(last.get("content"))
     if last["role"] == "user" and said.startswith("use ") and tools:
-        return "", {"name": tools[0]["function"]["name"], "arguments": said.removeprefix("use ")}
+        name, _, arguments = said.removeprefix("use ").partition(" ")
+        return "", {"name": name, "arguments": arguments}
     if last["role"] == "tool":
         return f"the tool said {said}", None
     return f"heard {said!r} after {len(messages) - 1} messages", None
