@@ -1,7 +1,7 @@
 """application/x-www-form-urlencoded, bytes to ordered pairs, within bounds.
 
-The same pairs as `urllib.parse.parse_qsl(…, keep_blank_values=True)` (a property test holds them together) in about a
-sixth of its time, which is the largest part of what a webhook costs.
+The same pairs as `urllib.parse.parse_qsl(…, keep_blank_values=True)` (a property test holds them together) in half its
+time, which is the largest part of what a webhook costs.
 """
 
 from urllib.parse import parse_qsl, unquote_to_bytes
@@ -10,6 +10,11 @@ MAX_BODY = 64 * 1024
 """Bytes. Twilio's largest, 1600 characters of four bytes each and ten media URLs, is under 30 KiB when encoded."""
 
 MAX_PARAMETERS = 500
+
+
+_OFTEN = (("%2B", "+"), ("%3A", ":"), ("%2F", "/"), ("%2C", ","), ("%22", '"'), ("%7B", "{"), ("%7D", "}"))
+"""Addresses, punctuation and `ChannelMetadata` make up most escapes. Undone over the whole body, these can neither end a
+parameter nor begin another escape: what comes out is none of "&", "=", "%" or a hexadecimal digit."""
 
 
 class FormError(ValueError):
@@ -27,9 +32,9 @@ def parse_form(body: bytes, *, max_body: int = MAX_BODY, max_parameters: int = M
         raise FormError(f"the body has more than {max_parameters} parameters")
     if not body.isascii():  # form encoding is ASCII; what is not is still read as parse_qsl reads it
         return parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)
-    # Phone numbers and addresses make up most escapes. Undoing these over the whole body can neither end a field nor
-    # begin another escape, because what comes out is none of "&", "=", "%" or a hexadecimal digit.
-    text = body.decode("ascii").replace("+", " ").replace("%2B", "+").replace("%3A", ":").replace("%2F", "/")
+    text = body.decode("ascii").replace("+", " ")
+    for escape, character in _OFTEN:
+        text = text.replace(escape, character)
     pairs = []
     for parameter in text.split("&"):
         if not parameter:

@@ -12,6 +12,7 @@ from binascii import b2a_base64
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from hmac import compare_digest
+from itertools import chain
 from urllib.parse import parse_qs, urldefrag, urlsplit
 
 SIGNATURE_HEADER = "X-Twilio-Signature"
@@ -75,10 +76,7 @@ class _Key:
 
 def canonical(pairs: Pairs) -> bytes:
     """What follows the URL in the signed text: keys in order, each with its values in order, none twice."""
-    unique = dict(pairs)
-    if len(unique) == len(pairs):
-        return "".join([key + unique[key] for key in sorted(unique)]).encode()
-    return "".join([key + value for key, value in sorted(set(pairs))]).encode()
+    return "".join(chain.from_iterable(sorted(set(pairs)))).encode()
 
 
 class SignatureCheck:
