@@ -12,6 +12,9 @@ from kubesandbox.schema.causes import JSON
 MOST_OPERATIONS = 10_000
 
 
+_OPERATIONS = frozenset({"add", "remove", "replace", "move", "copy", "test"})
+
+
 class MalformedPatchError(ValueError):
     """What is no JSON patch: 400."""
 
@@ -34,14 +37,17 @@ def json_patch(obj: dict[str, JSON], ops: JSON) -> dict[str, JSON]:
     if len(ops) > MOST_OPERATIONS:
         raise PatchTooLargeError(f"The allowed maximum operations in a JSON patch is {MOST_OPERATIONS}, got {len(ops)}")
     result: Any = copy.deepcopy(obj)
-    for op in ops:
+    for given in ops:
+        if given.get("op") not in _OPERATIONS:
+            raise PatchFailedError(f"Unexpected kind: {given.get('op')}")
+        op = {"value": None, **given}  # as in evanphx/json-patch, no value is null
         try:
-            if op.get("op") == "test":
+            if op["op"] == "test":
                 _test(result, op)
             else:
                 result = jsonpatch.JsonPatch([op]).apply(result, in_place=True)
         except jsonpatch.InvalidJsonPatch as wrong:
-            raise PatchFailedError(f"Unexpected kind: {op.get('op')}" if "op" in str(wrong) else str(wrong)) from None
+            raise PatchFailedError(str(wrong)) from None
         except (jsonpatch.JsonPatchException, jsonpointer.JsonPointerException, KeyError, TypeError) as wrong:
             raise PatchFailedError(_words(op, str(wrong))) from None
     if not isinstance(result, dict):

@@ -10,7 +10,6 @@ from typing import Any
 from kubesandbox.schema import causes
 from kubesandbox.schema.causes import JSON, Cause, child, key
 from kubesandbox.schema.fieldpaths import resolve
-from kubesandbox.schema.node import read
 
 Raw = Mapping[str, Any]
 
@@ -18,6 +17,11 @@ _TYPES = ("array", "boolean", "integer", "number", "object", "string")
 _REASONS = ("FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired")
 _META = frozenset({"metadata", "kind", "apiVersion"})
 _LINES = re.compile(r"[\n\r]")
+
+
+def unsupported(cause: Cause) -> bool:
+    """Whether it tells of a construct that no structural schema can even hold."""
+    return cause.message.endswith(" is not supported") or "items must be a schema object" in cause.message
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,5 +205,5 @@ def _rule(schema: Raw, rule: Raw, path: str) -> Iterator[Cause]:
         yield causes.invalid(where, field, "must be non-empty if specified")
     if _LINES.search(field):
         yield causes.invalid(where, field, "must not contain line breaks")
-    if field and resolve(field, read({**schema, "x-kubernetes-validations": []})) is None:
+    if field and resolve(field, schema) is None:
         yield causes.invalid(where, field, "must be a valid path")

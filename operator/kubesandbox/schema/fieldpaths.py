@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from kubesandbox.schema.causes import child, key
-from kubesandbox.schema.node import Node
 
 _STEP = re.compile(r"\.([^.\[\]]+)|\['((?:[^'\\]|\\.)*)'\]")
 _ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "'": "'", "\\": "\\"}
 
 
-def resolve(path: str, node: Node) -> str | None:
+def resolve(path: str, schema: Mapping[str, Any]) -> str | None:
     """The path as causes write it, without a dot in front; None where the schema has no such field."""
-    where, position, here = "", 0, node
+    where, position, here = "", 0, schema
     while position < len(path):
         step = _STEP.match(path, position)
         if step is None:
@@ -22,12 +23,13 @@ def resolve(path: str, node: Node) -> str | None:
         name = step[1] if step[1] is not None else _unescaped(step[2])
         if name is None:
             return None
-        if here.properties:
-            if name not in here.properties:
+        properties, values = here.get("properties"), here.get("additionalProperties")
+        if properties:
+            if name not in properties:
                 return None
-            where, here = child(where, name), here.properties[name]
-        elif here.values is not None:
-            where, here = key(where, name), here.values
+            where, here = child(where, name), properties[name]
+        elif isinstance(values, dict):
+            where, here = key(where, name), values
         else:
             return None
     return where

@@ -130,7 +130,7 @@ def read(schema: Mapping[str, Any]) -> Node:
     if schema.get("x-kubernetes-validations"):
         from kubesandbox.schema.rules import Rule
 
-        node.rules = tuple(Rule.read(rule) for rule in schema["x-kubernetes-validations"])
+        node.rules = tuple(Rule.read(rule, schema) for rule in schema["x-kubernetes-validations"])
     below = [*node.properties.values(), *(n for n in (node.items, node.values) if n)]
     node.defaults_below = any(n.default is not None or n.defaults_below for n in below)
     node.rules_below = bool(node.rules) or any(n.rules_below for n in below)

@@ -28,13 +28,14 @@ class Rule:
     optional_old: bool = False
 
     @classmethod
-    def read(cls, rule: Mapping[str, Any]) -> Rule:
+    def read(cls, rule: Mapping[str, Any], schema: Mapping[str, Any]) -> Rule:
+        """A rule of `schema`, its field path resolved."""
         return cls(
             rule=rule.get("rule") or "",
             message=rule.get("message") or "",
             message_expression=rule.get("messageExpression") or "",
             reason=rule.get("reason") or causes.INVALID,
-            field_path=rule.get("fieldPath") or "",
+            field_path=resolve(rule.get("fieldPath") or "", schema) or "",
             optional_old=bool(rule.get("optionalOldSelf")),
         )
 
@@ -126,8 +127,7 @@ def _rules(node: Node, new: JSON, old: JSON, path: str, ratchet: _Ratchet, *, ro
 
 
 def _cause(rule: Rule, node: Node, new: JSON, path: str, said: str) -> Cause:
-    below = resolve(rule.field_path, node) if rule.field_path else ""
-    where = causes.child(path, below) if below else path or "<nil>"
+    where = (causes.child(path, rule.field_path) if rule.field_path else path) or "<nil>"
     shown = node.type not in {"object", "array"}
     match rule.reason:
         case causes.FORBIDDEN:

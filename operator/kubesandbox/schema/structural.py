@@ -8,7 +8,7 @@ from typing import Any
 
 from kubesandbox.schema import causes, openapi, pruning, rules
 from kubesandbox.schema.causes import JSON, Cause, child, key
-from kubesandbox.schema.constructs import constructs
+from kubesandbox.schema.constructs import constructs, unsupported
 from kubesandbox.schema.node import compile_pattern, read
 
 Raw = Mapping[str, Any]
@@ -46,11 +46,13 @@ def check_structural(schema: Raw, path: str, *, status: bool = False) -> list[Ca
     found = list(_at_root(schema, path)) if status else []
     if schema.get("nullable"):
         found.append(causes.forbidden(f"{path}.nullable", "nullable cannot be true at the root"))
-    structural = sorted({*_invariants(schema, "root", path), *_complete(schema, schema, path, path)}, key=str)
-    if not structural:
-        structural = list(_defaults(schema, path, root=True))
-    found += structural
     shape = list(constructs(schema, path))
+    structural: list[Cause] = []
+    if not any(unsupported(cause) for cause in shape):
+        # What has such constructs is not even read as a structural schema.
+        structural = sorted({*_invariants(schema, "root", path), *_complete(schema, schema, path, path)}, key=str)
+        structural = structural or list(_defaults(schema, path, root=True))
+    found += structural
     found += shape
     if not structural and not shape:
         from kubesandbox.schema.cel.admission import rule_causes
