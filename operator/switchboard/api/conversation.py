@@ -289,6 +289,8 @@ class ExecutionSpec(Model):
     """The Conversation."""
     messages: Annotated[list[ObjectName], Field(max_length=1000)] = []
     """The inbound messages of the turn."""
+    start_time: datetime | None = None
+    """When it was begun, by the clock of who began it."""
     lease: Lease | None = None
     """Who began it. Who works on it since is `status.lease`."""
     announcement: Reply | None = None

@@ -198,7 +198,7 @@ def read_execution(obj: Object) -> KeptExecution:
     name, version = _metadata(obj)
     model = api.Execution.model_validate(obj)
     spec, status = model.spec, model.status
-    created = model.metadata.creation_timestamp or _BEGINNING
+    created = spec.start_time or model.metadata.creation_timestamp or _BEGINNING
     replies = status.replies or ([spec.announcement] if spec.announcement else [])
     record = Execution(
         name=name,
@@ -320,6 +320,7 @@ def new_execution(
     *,
     name: str,
     revision: str,
+    now: datetime,
     messages: Sequence[str] = (),
     lease: Lease | None = None,
     announcement: Reply | None = None,
@@ -330,6 +331,7 @@ def new_execution(
         revision=revision,
         conversation=conversation.name,
         messages=list(messages),
+        start_time=now,
         lease=lease,
         announcement=announcement and _reply(announcement),
     )

@@ -65,7 +65,8 @@ class Projection:
     async def _next(self) -> str:
         loop = asyncio.get_running_loop()
         while True:
-            if not self._heap:
+            if not self._due:
+                self._heap.clear()  # what is left was asked for again, and done, earlier
                 self._idle.set()
             wait = self._heap[0][0] - loop.time() if self._heap else None
             if wait is not None and wait <= 0:

@@ -208,6 +208,7 @@ class Receiving:
             kept.record,
             name=execution_name(conversation, kind),
             revision=revision,
+            now=self._clock.now(),
             announcement=reply,
         )
         return await self._store.create(EXECUTIONS, obj)

@@ -81,6 +81,7 @@ class Turns:
             conversation,
             name=name,
             revision=revision,
+            now=self._clock.now(),
             messages=[message.record.name for message in waiting],
             lease=lease,
         )
