@@ -25,6 +25,7 @@ from switchboard.api.meta import (
 NAME_MAX = 40
 """Characters of an Agent's name: revisions, workloads and pods append to it, and all are labels of at most 63."""
 
+
 def _quantity(value: object) -> object:
     """A manifest may say `cpu: 1`: the API server keeps the number."""
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
@@ -64,7 +65,7 @@ class Outbound(Model):
         "json_schema_extra": {
             "x-kubernetes-validations": [
                 {
-                    "rule": "self.useSenderAsReceiver != has(self.toNumber)",
+                    "rule": "(!has(self.useSenderAsReceiver) || self.useSenderAsReceiver) != has(self.toNumber)",
                     "message": "set either useSenderAsReceiver: true, or useSenderAsReceiver: false and toNumber",
                 }
             ]
