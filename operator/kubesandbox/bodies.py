@@ -7,6 +7,7 @@ import json
 import orjson
 
 from kubesandbox import errors
+from kubesandbox.builtin import protobuf
 from kubesandbox.objects import Json
 from kubesandbox.wire.messages import HttpRequest
 
@@ -28,14 +29,19 @@ def loads(data: bytes) -> Json:
         raise ValueError(_as_go(data, error)) from None
 
 
-def read_object(request: HttpRequest, kind: str) -> Json:
-    """The body of a create, update or delete."""
+def read_object(request: HttpRequest, kind: str, *, custom: bool = False) -> Json:
+    """The body of a create, update or delete; custom resources have no protobuf."""
     media = media_type(request)
+    if media == protobuf.MEDIA and not custom:
+        try:
+            return protobuf.decode(request.body)
+        except protobuf.ProtobufError as error:
+            raise errors.bad_request(str(error)) from None
     if media in YAML:
         return read_yaml(request.body, kind)
     # kube-apiserver reads a body without a type, or with any wildcard, as JSON.
     if media and media != JSON:
-        raise errors.unsupported_media_type(ACCEPTED)
+        raise errors.unsupported_media_type([*ACCEPTED, *([] if custom else [protobuf.MEDIA])])
     return read_json(request.body, kind)
 
 

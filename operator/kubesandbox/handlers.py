@@ -97,7 +97,7 @@ class Resources:
             return await kind.strategy.create(kind, request, context)
         how = rendering.negotiate(request)
         self._write_context(request, context, "CreateOptions")
-        obj = crud.receive(kind, bodies.read_object(request, kind.kind), context)
+        obj = crud.receive(kind, bodies.read_object(request, kind.kind, custom=kind.strategy.custom), context)
         outcome = crud.create(kind, obj, context)
         return rendering.one(kind, outcome.version, how, request, 201, context.warnings)
 
@@ -111,7 +111,7 @@ class Resources:
         """PUT of an object or of its status."""
         how = rendering.negotiate(request)
         self._write_context(request, context, "UpdateOptions")
-        obj = crud.receive(kind, bodies.read_object(request, kind.kind), context)
+        obj = crud.receive(kind, bodies.read_object(request, kind.kind, custom=kind.strategy.custom), context)
         outcome = crud.update(kind, info.name, obj, context)
         return rendering.one(kind, outcome.version, how, request, 201 if outcome.created else 200, context.warnings)
 

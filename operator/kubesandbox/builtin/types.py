@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import orjson
 
@@ -31,6 +31,7 @@ FieldSpec = TypedDict(
         "d": str,  # description
         "o": int,  # omitempty
         "z": int,  # omitzero
+        "n": int,  # the field's number in protobuf
         "p": int,  # a pointer: zero values are values
         "r": int,  # required
         "df": Json,  # default
@@ -51,6 +52,7 @@ class TypeSpec(TypedDict):
 
     d: str
     f: dict[str, FieldSpec]
+    i: NotRequired[dict[str, str]]  # embedded structs by their protobuf number
 
 
 class DecodeError(ValueError):
