@@ -19,9 +19,7 @@ def validate_definition(obj: Object) -> list[Cause]:
     problems: list[Cause] = []
     name = obj["metadata"].get("name", "")
     if name != f"{plural}.{group}":
-        problems.append(
-            causes.invalid("metadata.name", name, f'must be spec.names.plural+"."+spec.group')
-        )
+        problems.append(causes.invalid("metadata.name", name, f'must be spec.names.plural+"."+spec.group'))
     if not group:
         problems.append(causes.required("spec.group"))
     else:
@@ -51,7 +49,9 @@ def _names(found: Object) -> list[Cause]:
         for index, value in enumerate(found.get(key) or ()):
             problems += [causes.invalid(f"spec.names.{key}[{index}]", value, text) for text in names.dns1035(value)]
     if found.get("kind") and found.get("kind") == found.get("listKind"):
-        problems.append(causes.invalid("spec.names.listKind", found["listKind"], "kind and listKind may not be the same"))
+        problems.append(
+            causes.invalid("spec.names.listKind", found["listKind"], "kind and listKind may not be the same")
+        )
     return problems
 
 
@@ -69,12 +69,23 @@ def _versions(versions: list[Object]) -> list[Cause]:
         if name in seen:
             problems.append(causes.invalid("spec.versions", name, "must contain unique version names"))
         seen.add(name)
-        schema = dig(version, "schema", "openAPIV3Schema")
-        if not isinstance(schema, dict):
-            problems.append(causes.required(f"{path}.schema.openAPIV3Schema", "schemas are required"))
-            continue
-        has_status = "status" in (version.get("subresources") or {})
-        problems += check_structural(schema, f"{path}.schema.openAPIV3Schema", status=has_status)
+    return problems + _schemas(versions)
+
+
+def _schemas(versions: list[Object]) -> list[Cause]:
+    """The versions' schemas. One that all versions share is checked, and named, once, at `spec.validation`:
+    apiextensions' internal form keeps it there."""
+    problems: list[Cause] = []
+    schemas = [dig(version, "schema", "openAPIV3Schema") for version in versions]
+    statuses = ["status" in (version.get("subresources") or {}) for version in versions]
+    if schemas and isinstance(schemas[0], dict) and all(schema == schemas[0] for schema in schemas):
+        return check_structural(schemas[0], "spec.validation.openAPIV3Schema", status=any(statuses))
+    for index, (schema, has_status) in enumerate(zip(schemas, statuses, strict=True)):
+        path = f"spec.versions[{index}].schema.openAPIV3Schema"
+        if isinstance(schema, dict):
+            problems += check_structural(schema, path, status=has_status)
+        else:
+            problems.append(causes.required(path))
     return problems
 
 
