@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 CUT = " …"
 """Ends the last part of an answer that was cut."""
 _ERROR_MAX = 1000
+_GRACE = 1.0
+"""Seconds that an engine has to end by itself after its time, so that it can say how far it came."""
 _State = Literal["Failed", "Cancelled"]
 _Unfit = tuple[str, str, _State]
 """Why a turn is not handed to the engine: one word, a sentence, and how the execution ends."""
@@ -94,7 +96,7 @@ class Runner:
         began = time.perf_counter()
         try:
             given = await self._input(turn, connector, trace)
-            async with asyncio.timeout(self.bounds.timeout_seconds):
+            async with asyncio.timeout(self.bounds.timeout_seconds + _GRACE):
                 answer = await self.engine.answer(given)
         except TimeoutError:
             why = f"The engine gave no answer within {self.bounds.timeout_seconds} seconds."
@@ -165,6 +167,7 @@ class Runner:
             messages=messages,
             history=await self._history(turn),
             trace_id=trace,
+            timeout_seconds=self.bounds.timeout_seconds,
         )
 
     async def _history(self, turn: Turn) -> list[Said]:

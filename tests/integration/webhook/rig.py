@@ -172,9 +172,7 @@ class Pod:
         """Its metrics, by name with labels."""
         async with aiohttp.ClientSession() as session, session.get(self.health + "/metrics") as answer:
             lines = (await answer.text()).splitlines()
-        return {
-            line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if line and line[0] != "#"
-        }
+        return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if line and line[0] != "#"}
 
     def kill(self) -> None:
         """SIGKILL."""

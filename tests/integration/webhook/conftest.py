@@ -1,0 +1,97 @@
+"""An API server with our kinds and a Twilio simulator, as processes; a rig for each test."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import re
+import secrets
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from tests.integration.webhook.rig import Rig, rig
+
+from switchboard.api import crd
+from switchboard.kube.client import connect
+from switchboard.kube.resources import CRDS
+from switchboard.sandbox.twilio.control import Control
+
+MakeRig = Callable[..., Awaitable[Rig]]
+
+
+@contextmanager
+def process(*command: str) -> Iterator[str]:
+    """A process; what it says first."""
+    with subprocess.Popen([sys.executable, "-m", *command], stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        try:
+            yield child.stdout.readline()
+        finally:
+            child.terminate()
+
+
+@pytest.fixture(scope="session")
+def api_server(kubeconfig: Path | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The kubeconfig of a cluster that knows our kinds. Pods are started by the rig, so no node is needed."""
+    if kubeconfig is not None:
+        asyncio.run(_install(kubeconfig))
+        yield kubeconfig
+        return
+    file = tmp_path_factory.mktemp("api") / "kubeconfig"
+    with process("kubesandbox", "--port", "0", "--kubeconfig", str(file)):
+        asyncio.run(_install(file))
+        yield file
+
+
+async def _install(kubeconfig: Path) -> None:
+    async with await connect(kubeconfig) as api:
+        for kind in crd.KINDS:
+            name = crd.definition(kind)["metadata"]["name"]
+            await api.apply(CRDS, crd.definition(kind), manager="tests")
+            async for _ in api.watch(CRDS, field_selector=f"metadata.name={name}"):
+                conditions = (await api.get(CRDS, name)).get("status", {}).get("conditions", [])
+                if any(one["type"] == "Established" and one["status"] == "True" for one in conditions):
+                    break
+
+
+@pytest.fixture(scope="session")
+def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The Twilio simulator's URL."""
+    with process("switchboard.sandbox.twilio", "--port", "0") as line:
+        found = re.search(r"http://[\w.:]+", line)
+        assert found is not None, line
+        yield found[0]
+
+
+_numbers = itertools.count(secrets.randbelow(4_000_000) * 2)
+
+
+@pytest.fixture
+def number() -> Callable[[], str]:
+    """Gives phone numbers that no other test has."""
+    return lambda: f"+1415{next(_numbers) % 10_000_000:07d}"
+
+
+@pytest_asyncio.fixture
+async def make_rig(
+    api_server: Path, simulator: str, tmp_path: Path, number: Callable[[], str]
+) -> AsyncIterator[MakeRig]:
+    """Makes rigs; all they started is gone afterwards."""
+    async with AsyncExitStack() as exits:
+        api = await exits.enter_async_context(await connect(api_server))
+        control = await exits.enter_async_context(Control(simulator))
+
+        async def make(**more: Any) -> Rig:
+            directory = tmp_path / secrets.token_hex(4)
+            directory.mkdir()
+            more.setdefault("number", number())
+            more.setdefault("kubeconfig", api_server)
+            return await exits.enter_async_context(rig(api, twilio=control, directory=directory, **more))
+
+        yield make
