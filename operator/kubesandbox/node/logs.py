@@ -58,17 +58,17 @@ class LogFile:
 
     def entries(self) -> Iterator["Entry"]:
         """What is kept of this run, oldest first."""
-        for path in (self._previous, self.path):
+        for path in (self.previous, self.path):
             with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
                 yield from map(Entry.parse, file)
 
     @property
-    def _previous(self) -> Path:
+    def previous(self) -> Path:
         return self.path.with_suffix(".log.1")
 
     def _rotate(self) -> None:
         self._file.close()
-        self.path.replace(self._previous)
+        self.path.replace(self.previous)
         self._file = self.path.open("ab", buffering=0)
         self._size = 0
         self.rotations += 1
@@ -122,6 +122,16 @@ async def read(log: LogFile, query: LogQuery) -> AsyncIterator[bytes]:
             return
 
 
+def _from(path: Path, offset: int) -> tuple[list[bytes], int]:
+    """Whole lines of the file after `offset`, and where they end."""
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            return file.readlines(), file.tell()
+    except FileNotFoundError:
+        return [], offset
+
+
 async def _entries(log: LogFile, query: LogQuery) -> AsyncIterator[Entry]:
     kept: deque[Entry] = deque(maxlen=query.tail_lines)
     generation, offset = log.rotations, log.path.stat().st_size if log.path.exists() else 0
@@ -131,12 +141,12 @@ async def _entries(log: LogFile, query: LogQuery) -> AsyncIterator[Entry]:
     while query.follow:
         ended = log.closed
         grown = log.grown
+        fresh: list[bytes] = []
         if log.rotations != generation:
+            fresh += _from(log.previous, offset if log.rotations == generation + 1 else 0)[0]
             generation, offset = log.rotations, 0
-        with contextlib.suppress(FileNotFoundError), log.path.open("rb") as file:
-            file.seek(offset)
-            fresh = file.readlines()
-        offset += sum(map(len, fresh))
+        current, offset = _from(log.path, offset)
+        fresh += current
         for line in fresh:
             entry = Entry.parse(line)
             if query.wants(entry):
