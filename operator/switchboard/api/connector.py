@@ -161,6 +161,8 @@ class TwilioConnectorStatus(Model):
     """Its live revision."""
     webhook_url: str | None = Field(default=None, alias="webhookURL")
     """Where Twilio sends messages."""
+    credentials_version: str | None = None
+    """Version of the credentials' Secret that all webhook pods run with."""
     last_test: LastTest | None = None
     """The last requested check."""
 

@@ -1,4 +1,4 @@
-"""What is to be reconciled: each object once, never twice at a time, again later with growing pauses after a failure."""
+"""What is to be reconciled: each object once, never twice at a time, and with growing pauses after failures."""
 
 from __future__ import annotations
 

@@ -43,6 +43,8 @@ class Seen:
     """Seconds between two checks."""
     failed: Mapping[Channel, Problem] = field(default_factory=dict)
     """Channels whose webhook Twilio did not take."""
+    credentials_version: str | None = None
+    """The version of the credentials' Secret that all pods of the live revision run with, if they all run with one."""
     calm: bool = False
     """Whether writing begins anew although it was contested: the manifest changed, or a check was asked for."""
 
@@ -68,10 +70,10 @@ def decide(connector: TwilioConnector, seen: Seen, now: datetime) -> ConnectorDe
     found = seen.found
     if problem is None and isinstance(found, Problem):
         problem = found
+    url = wanted_url(connector, seen.address)
     if not isinstance(account, Problem) and not isinstance(found, Problem):
-        stands = [_contested_by(place, seen.holders) for place in places(connector, account, found)]
+        stands = [_contested_by(place, seen.holders) for place in places(connector, account, found, url)]
     claims = tuple(place.claim for place in stands if place.claim and place.claim not in seen.holders)
-    url = None if isinstance(seen.address, Problem) else webhook_url(seen.address, connector)
     asked: list[Write] = []
     if problem is None:
         problem = _first(stands, (ConnectorReason.NUMBER_CONFLICT,)) or seen.binding.problem
@@ -92,14 +94,21 @@ def decide(connector: TwilioConnector, seen: Seen, now: datetime) -> ConnectorDe
         "webhookURL": url.partition("#")[0] if url and problem is None else None,
         **_account(account, status.account.manifest() if status.account else None, problem),
         **_number(connector, found, claims, problem),
+        "credentialsVersion": seen.credentials_version or status.credentials_version,
         "channels": _channels(stands, url, problem) or (_kept(connector) if _silent(problem) else None),
     }
-    tested, told = _test(connector, conditions, now)
-    if tested is not None:
-        wanted["lastTest"] = tested
+    wanted["lastTest"] = _test(connector, conditions, now)
     events = [event for event in (conditions.transition(ConditionType.READY),) if event is not None]
+    if status.credentials_version and seen.credentials_version not in (None, status.credentials_version):
+        message = f"All pods of {seen.binding.revision} run with the changed credentials; the old ones may be revoked."
+        events.append(Event(ConnectorReason.CREDENTIALS_ROLLED_OUT, message))
     waits = 31.0 if problem is not None and problem.mend is Mend.ARRIVE else None
-    return ConnectorDecision(wanted, (*events, *told), waits, tuple(asked), claims)
+    return ConnectorDecision(wanted, tuple(events), waits, tuple(asked), claims)
+
+
+def wanted_url(connector: TwilioConnector, address: str | Problem) -> str | None:
+    """What has to be registered at Twilio, if the public address is known."""
+    return None if isinstance(address, Problem) else webhook_url(address, connector)
 
 
 def _say_credentials(conditions: Conditions, account: Account | Problem) -> None:
@@ -311,22 +320,18 @@ def _kept(connector: TwilioConnector) -> list[Json] | None:
     return [entry.manifest() for entry in connector.status.channels] or None
 
 
-def _test(connector: TwilioConnector, conditions: Conditions, now: datetime) -> tuple[Json | None, list[Event]]:
+def _test(connector: TwilioConnector, conditions: Conditions, now: datetime) -> Json | None:
     """The answer to the annotation `switchboard.dev/test`, given once for each of its values."""
-    requested = connector.metadata.annotations.get(ANNOTATION_TEST)
-    last = connector.status.last_test
-    if requested is None or (last is not None and last.requested == requested):
-        return (last.manifest() if last is not None else None), []
     ready = conditions.of(ConditionType.READY)
-    if ready is None or ready.reason == ConnectorReason.CHECKING:
-        return (last.manifest() if last is not None else None), []
-    answer: Json = {
+    if not test_requested(connector) or ready is None or ready.reason == ConnectorReason.CHECKING:
+        last = connector.status.last_test
+        return last.manifest() if last is not None else None
+    return {
         "time": timestamp(now),
-        "requested": requested,
+        "requested": connector.metadata.annotations[ANNOTATION_TEST],
         "succeeded": ready.status == "True",
         "message": ready.message,
     }
-    return answer, []
 
 
 def test_requested(connector: TwilioConnector) -> bool:

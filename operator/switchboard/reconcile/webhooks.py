@@ -43,18 +43,18 @@ class Write:
     """It stood there before, and somebody changed it."""
 
 
-def places(connector: TwilioConnector, account: Account, found: Found) -> list[Place]:
-    """What each channel of a connector needs, in the manifest's order."""
+def places(connector: TwilioConnector, account: Account, found: Found, url: str | None) -> list[Place]:
+    """What each channel of a connector needs, in the manifest's order. `url`: what has to stand there, if known."""
     return [
-        _sms(connector, account, found) if channel == "SMS" else _whatsapp(connector, account, found)
+        _sms(connector, account, found, url) if channel == "SMS" else _whatsapp(connector, account, found)
         for channel in connector.spec.channels
     ]
 
 
-def _sms(connector: TwilioConnector, account: Account, found: Found) -> Place:
+def _sms(connector: TwilioConnector, account: Account, found: Found, url: str | None) -> Place:
     number = connector.spec.from_number
     if number is None:
-        return _service_alone(connector, account, found)
+        return _service_alone(connector, account, found, url)
     if found.number is None:
         return Place("SMS", problem=_number_missing(number, account, found))
     claim = f"{account.sid}/{found.number.carrier.sid}"
@@ -62,7 +62,7 @@ def _sms(connector: TwilioConnector, account: Account, found: Found) -> Place:
         can = ", ".join(found.number.capabilities) or "nothing"
         message = f"{number} cannot do SMS (it can do: {can}). Use a number that can."
         return Place("SMS", claim=claim, problem=Problem(ConnectorReason.NUMBER_NOT_CAPABLE, message))
-    carrier = _effective(connector, found.number, found.number_service)
+    carrier = _effective(connector, found.number, found.number_service, url)
     if isinstance(carrier, Problem):
         return Place("SMS", claim=claim, problem=carrier)
     return Place("SMS", carrier, claim)
@@ -78,7 +78,9 @@ def _number_missing(number: str, account: Account, found: Found) -> Problem:
     return Problem(ConnectorReason.NUMBER_NOT_FOUND, message)
 
 
-def _effective(connector: TwilioConnector, number: Number, service: Service | None) -> Carrier | Problem:
+def _effective(
+    connector: TwilioConnector, number: Number, service: Service | None, url: str | None
+) -> Carrier | Problem:
     """What carries the webhook of an SMS to this number.
 
     A messaging service goes before an application, and that before the number's own URL:
@@ -87,12 +89,12 @@ def _effective(connector: TwilioConnector, number: Number, service: Service | No
     allowed = connector.spec.webhook_scope == "Service"
     if service is not None and not service.defers:
         alone = set(service.numbers) <= {number.carrier.sid}
-        if (allowed and alone) or points_here(service.carrier.url, connector):
+        if (allowed and alone) or same_address(service.carrier.url, url):
             return service.carrier
         return _overridden_by_service(connector, service, alone=alone)
     if number.application is not None:
         alone = set(number.application_numbers) <= {number.carrier.sid}
-        if (allowed and alone) or points_here(number.application.url, connector):
+        if (allowed and alone) or same_address(number.application.url, url):
             return number.application
         return _overridden_by_application(connector, number.application, alone=alone)
     return number.carrier
@@ -128,7 +130,7 @@ def _overridden_by_application(connector: TwilioConnector, application: Carrier,
     return Problem(ConnectorReason.WEBHOOK_OVERRIDDEN_BY_APPLICATION, message)
 
 
-def _service_alone(connector: TwilioConnector, account: Account, found: Found) -> Place:
+def _service_alone(connector: TwilioConnector, account: Account, found: Found, url: str | None) -> Place:
     """A connector that names a messaging service and no number."""
     sid = connector.spec.messaging_service_sid
     service = found.service
@@ -145,7 +147,7 @@ def _service_alone(connector: TwilioConnector, account: Account, found: Found) -
             "the number that people text."
         )
         return Place("SMS", claim=claim, problem=Problem(ConnectorReason.WEBHOOK_OVERRIDDEN_BY_SERVICE, message))
-    if connector.spec.webhook_scope != "Service" and not points_here(service.carrier.url, connector):
+    if connector.spec.webhook_scope != "Service" and not same_address(service.carrier.url, url):
         message = (
             f"Without spec.fromNumber the webhook of {service.carrier.title} has to be written: set spec.webhookScope: "
             "Service if that is meant."
@@ -178,6 +180,11 @@ def _offline(number: str, sender: Sender) -> Problem:
         f"Senders > WhatsApp senders.{why}"
     )
     return Problem(ConnectorReason.SENDER_OFFLINE, message, Mend.WAIT)
+
+
+def same_address(url: str, other: str | None) -> bool:
+    """Whether two URLs are the same but for connection overrides."""
+    return other is not None and url.partition("#")[0] == other.partition("#")[0]
 
 
 def points_here(url: str, connector: TwilioConnector) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from switchboard.api import runtime
 from switchboard.api.agent import Agent, AgentRevision, ConversationLogSpec, Webhook
-from switchboard.api.meta import ANNOTATION_CHECKSUM, API_VERSION, LABEL_AGENT, LABEL_REVISION
+from switchboard.api.meta import ANNOTATION_CHECKSUM, API_VERSION, GROUP, LABEL_AGENT, LABEL_REVISION
 from switchboard.api.runtime import WebhookConfig
 from switchboard.reconcile.secrets import Secrets, Use, sources
 
@@ -21,6 +21,8 @@ GRACE_SECONDS = 40
 """Seconds that a pod has to end: more than the webhook's own `shutdown_seconds`."""
 REQUESTS = {"cpu": "50m", "memory": "128Mi"}
 LIMITS = {"memory": "512Mi"}
+ANNOTATION_SECRETS = f"{GROUP}/secret-versions"
+"""On a Deployment: the versions of the Secrets that its pods mount, as a JSON object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class Revision:
     uses: Sequence[Use] = ()
     """Secrets to mount."""
     secrets: Secrets = field(default_factory=dict)
+    contact_key: str | None = None
 
     @property
     def name(self) -> str:
@@ -119,6 +122,7 @@ def _config_map(revision: Revision, platform: Platform) -> Json:
         namespace=revision.namespace,
         agent=revision.agent.metadata.name,
         agent_uid=revision.agent.metadata.uid,
+        contact_key=revision.contact_key,
         revision=revision.name,
         template=revision.revision.spec,
         conversation_log=revision.log,
@@ -165,16 +169,33 @@ def _deployment(revision: Revision, platform: Platform, config: Json) -> Json:
     }
     if webhook.autoscaling is None:
         spec["replicas"] = webhook.replicas
-    return _object(revision, "apps/v1", "Deployment", spec=spec)
+    deployment = _object(revision, "apps/v1", "Deployment", spec=spec)
+    versions = json.dumps(_versions(revision), sort_keys=True)
+    deployment["metadata"]["annotations"] = {ANNOTATION_SECRETS: versions}
+    return deployment
+
+
+def _versions(revision: Revision) -> dict[str, str]:
+    """The version of each Secret that is mounted."""
+    found = {use.secret: revision.secrets.get(use.secret) for use in revision.uses}
+    return {name: facts.version for name, facts in found.items() if facts is not None and facts.allowed}
 
 
 def _checksum(revision: Revision, config: Json) -> str:
     """Changes when what the pods read at their start does: their configuration, and the Secrets' versions."""
-    versions = sorted(
-        {(use.secret, facts.version) for use in revision.uses if (facts := revision.secrets.get(use.secret))}
-    )
-    text = json.dumps([config["data"], versions], sort_keys=True)
+    text = json.dumps([config["data"], _versions(revision)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def rolled_out(deployment: Json) -> dict[str, str]:
+    """The versions of the Secrets that all pods of a Deployment run with; empty while old and new pods run at once."""
+    metadata, spec, status = deployment["metadata"], deployment.get("spec", {}), deployment.get("status", {})
+    wanted = int(spec.get("replicas", 1))
+    counts = {int(status.get(name, 0)) for name in ("replicas", "updatedReplicas", "availableReplicas")}
+    if int(status.get("observedGeneration", 0)) < int(metadata.get("generation", 0)) or counts != {wanted}:
+        return {}
+    versions: dict[str, str] = json.loads((metadata.get("annotations") or {}).get(ANNOTATION_SECRETS, "{}"))
+    return versions
 
 
 def _pod(revision: Revision, platform: Platform) -> Json:

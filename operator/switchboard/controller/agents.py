@@ -1,0 +1,370 @@
+"""Reconciles an Agent: its revisions, what runs them, and the way to the one that is live."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+
+from switchboard.api.agent import Agent, AgentRevision, AgentTemplate
+from switchboard.api.connector import TwilioConnector
+from switchboard.api.meta import API_VERSION, LABEL_AGENT, LABEL_REVISION
+from switchboard.api.reasons import AgentReason
+from switchboard.controller.applying import NotOurs
+from switchboard.controller.context import Context
+from switchboard.controller.queue import Key
+from switchboard.kube import resources
+from switchboard.kube.errors import AlreadyExists, Conflict, Forbidden, Invalid, NotFound
+from switchboard.kube.resources import Object, ResourceType
+from switchboard.reconcile import agents, binding, failures, revisions, routes, secrets, workloads
+from switchboard.reconcile.outcome import Event, Mend, Problem
+from switchboard.reconcile.revisions import Known, Plan, Workload
+
+log = logging.getLogger(__name__)
+
+OF_REVISION: tuple[ResourceType, ...] = (
+    resources.HPAS,
+    resources.PDBS,
+    resources.DEPLOYMENTS,
+    resources.ROLE_BINDINGS,
+    resources.SERVICE_ACCOUNTS,
+    resources.CONFIG_MAPS,
+)
+"""What runs a revision, in the order in which it goes."""
+BY_KIND = {resource.kind: resource for resource in (*OF_REVISION, resources.SERVICES, resources.INGRESSES)}
+BY_KIND["HTTPRoute"] = resources.HTTP_ROUTES
+INSTRUCTIONS_SECONDS = 30.0
+"""How often a ConfigMap that instructions are read from is looked at."""
+
+
+class AgentReconciler:
+    """Brings an Agent's world to what its manifest says."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._contact_keys: dict[str, str] = {}
+        settings = context.settings
+        self._platform = workloads.Platform(
+            image=settings.image,
+            image_pull_policy=settings.image_pull_policy,
+            webhook_cluster_role=settings.webhook_cluster_role,
+            public_url=(settings.public_url or "").rstrip("/"),
+            allowed_hosts=tuple(settings.allowed_hosts),
+            twilio_base_url=settings.twilio_base_url,
+            progress_seconds=settings.progress_seconds,
+            environment=tuple(sorted(settings.pod_environment.items())),
+        )
+        self._routing = routes.Routing(
+            settings.route,
+            settings.ingress_class,
+            tuple(sorted(settings.ingress_annotations.items())),
+            settings.ingress_tls_secret,
+            settings.gateway,
+        )
+
+    async def reconcile(self, key: Key) -> float | None:
+        """One pass; safe to be repeated from any half-done step."""
+        context = self._context
+        agent = context.store.model(Agent, resources.AGENTS, key.namespace, key.name)
+        if agent is None or agent.metadata.deletion_timestamp is not None:
+            return None
+        now = context.now()
+        if not agent.status.conditions:
+            first = agents.first_status([], agent.metadata.generation, now)
+            await context.applier.status(resources.AGENTS, self._object(agent), first)
+            agent = context.store.model(Agent, resources.AGENTS, key.namespace, key.name) or agent
+        template, problem = await self._template(agent)
+        try:
+            plan, known = await self._revisions(agent, template, problem, now)
+        except Forbidden as error:
+            if error.namespace_terminating:
+                return None
+            raise
+        blocked = await self._run(agent, plan, known)
+        plan = self._settled(plan, blocked)
+        if blocked is None:
+            blocked = await self._route(agent, plan, known)
+        for name in plan.stop:
+            await self._stop(agent, name, plan)
+        for name in plan.drop:
+            await self._drop(agent, name)
+        return await self._report(agent, plan, known, blocked, now)
+
+    # Revisions
+
+    async def _template(self, agent: Agent) -> tuple[AgentTemplate | None, Problem | None]:
+        """The template with instructions filled in from the ConfigMap that it names."""
+        template = agent.spec.template
+        model = template.engine.model
+        if model is None or model.instructions_from is None:
+            return template, None
+        ref = model.instructions_from.config_map_ref
+        field = "spec.template.engine.model.instructionsFrom"
+        try:
+            found = await self._context.api.get(resources.CONFIG_MAPS, ref.name, agent.metadata.namespace)
+        except NotFound:
+            message = f"{field} names the ConfigMap {ref.name}, which does not exist. Create it."
+            return None, Problem(AgentReason.INSTRUCTIONS_MISSING, message, Mend.ARRIVE)
+        text = (found.get("data") or {}).get(ref.key)
+        if text is None:
+            message = f"{field} names the key {ref.key} of the ConfigMap {ref.name}, which has no such key. Add it."
+            return None, Problem(AgentReason.INSTRUCTIONS_MISSING, message, Mend.ARRIVE)
+        filled = model.model_copy(update={"instructions": text, "instructions_from": None})
+        return template.model_copy(update={"engine": template.engine.model_copy(update={"model": filled})}), None
+
+    async def _revisions(
+        self, agent: Agent, template: AgentTemplate | None, problem: Problem | None, now: datetime
+    ) -> tuple[Plan, Known]:
+        """What becomes of the revisions, a new one made if it takes one."""
+        while True:
+            known = self._known(agent, template, now)
+            plan = revisions.plan(
+                known,
+                template,
+                pin=agent.spec.revision,
+                limit=agent.spec.revision_history_limit,
+                now=now,
+                drain_seconds=self._context.settings.drain_seconds,
+                problem=problem,
+            )
+            if plan.create is None or template is None:
+                return plan, known
+            try:
+                await self._context.applier.create(resources.AGENT_REVISIONS, _revision(agent, plan.create, template))
+            except AlreadyExists:
+                found = await self._context.api.get(resources.AGENT_REVISIONS, plan.create, agent.metadata.namespace)
+                self._context.store.put(resources.AGENT_REVISIONS, found)
+            except Invalid as error:
+                problem, template = Problem(AgentReason.INVALID, f"The template is not valid: {error}"), None
+            else:
+                told = Event(AgentReason.REVISION_CREATED, f"Saved the template as {plan.create}.")
+                await self._context.applier.tell(self._object(agent), told, now)
+
+    def _known(self, agent: Agent, template: AgentTemplate | None, now: datetime) -> Known:
+        store, namespace = self._context.store, agent.metadata.namespace
+        owned: dict[str, AgentRevision] = {}
+        foreign: dict[str, str] = {}
+        wanted = {agent.spec.revision}
+        if template is not None:
+            wanted.add(revisions.revision_name(agent.metadata.name, template))
+        for obj in list(store.all(resources.AGENT_REVISIONS, namespace)):
+            name = obj["metadata"]["name"]
+            owners = obj["metadata"].get("ownerReferences") or ()
+            if any(owner.get("uid") == agent.metadata.uid for owner in owners):
+                revision = store.read(AgentRevision, resources.AGENT_REVISIONS, obj)
+                if revision is not None and revision.metadata.deletion_timestamp is None:
+                    owned[name] = revision
+            elif name in wanted:
+                foreign[name] = next((f"the {it['kind']} {it['name']}" for it in owners), "nobody")
+        return Known(agent.metadata.name, owned, foreign, self._workloads(agent, now), self._live(agent))
+
+    def _workloads(self, agent: Agent, now: datetime) -> dict[str, Workload]:
+        store, namespace, name = self._context.store, agent.metadata.namespace, agent.metadata.name
+        pods: dict[str, list[Object]] = {}
+        for pod in store.labelled(resources.PODS, namespace, LABEL_AGENT, name):
+            pods.setdefault(pod["metadata"]["labels"].get(LABEL_REVISION, ""), []).append(pod)
+        return {
+            deployment["metadata"]["name"]: failures.workload(
+                deployment, pods.get(deployment["metadata"]["name"], ()), now
+            )
+            for deployment in store.labelled(resources.DEPLOYMENTS, namespace, LABEL_AGENT, name)
+            if not deployment["metadata"].get("deletionTimestamp")
+        }
+
+    def _live(self, agent: Agent) -> str | None:
+        """The revision that serves: as the status says, else as the Service leads: backups leave a status out."""
+        if agent.status.live_revision is not None:
+            return agent.status.live_revision
+        name = routes.name_of(agent.metadata.name)
+        service = self._context.store.get(resources.SERVICES, agent.metadata.namespace, name)
+        selector = ((service or {}).get("spec") or {}).get("selector") or {}
+        found = selector.get(LABEL_REVISION)
+        return str(found) if found else None
+
+    # What runs them
+
+    async def _run(self, agent: Agent, plan: Plan, known: Known) -> Problem | None:
+        """Applies what runs each revision that has to run; the desired one's trouble is given back."""
+        settings = self._context.settings
+        log_spec = agents.conversation_log(
+            agent, settings.default_log_backend, settings.default_log_secret, settings.default_log_secret_key
+        )
+        trouble: Problem | None = None
+        for name in plan.run:
+            revision = known.revisions[name]
+            needed = [*secrets.template_uses(revision.spec), *secrets.log_uses(log_spec)]
+            uses = [*needed, *self._connector_uses(agent, revision)]
+            facts = await self._context.secrets.facts(agent.metadata.namespace, (use.secret for use in uses))
+            problem = secrets.problem(needed, facts, agent.metadata.namespace)
+            if problem is None:
+                key = await self._contact_key(agent.metadata.namespace)
+                wanted = workloads.Revision(agent, revision, log_spec, uses, facts, key)
+                problem = await self._apply(workloads.manifests(wanted, self._platform))
+                await self._remove_optional(agent, revision)
+            if name == plan.desired:
+                trouble = problem
+        return trouble
+
+    async def _contact_key(self, namespace: str) -> str | None:
+        """What keys contacts' names: the namespace's uid, which outlives its Agents."""
+        if namespace not in self._contact_keys:
+            try:
+                found = await self._context.api.get(resources.NAMESPACES, namespace)
+            except (NotFound, Forbidden):
+                return None
+            self._contact_keys[namespace] = str(found["metadata"]["uid"])
+        return self._contact_keys[namespace]
+
+    def _connector_uses(self, agent: Agent, revision: AgentRevision) -> list[secrets.Use]:
+        """The credentials of the connectors that the revision names, unless another Agent holds them."""
+        uses = []
+        for route in revision.spec.connectors:
+            connector = self._connector(agent, route.name)
+            if connector is not None and connector.status.agent in (None, agent.metadata.name):
+                uses.append(secrets.connector_use(route.name, connector.spec.credentials.secret_ref.name))
+        return uses
+
+    def _connector(self, agent: Agent, name: str) -> TwilioConnector | None:
+        found = self._context.store.model(TwilioConnector, resources.TWILIO_CONNECTORS, agent.metadata.namespace, name)
+        return found if found is not None and found.metadata.deletion_timestamp is None else None
+
+    async def _apply(self, objects: Sequence[Object]) -> Problem | None:
+        for obj in objects:
+            try:
+                await self._context.applier.ensure(BY_KIND[obj["kind"]], obj)
+            except NotOurs as error:
+                return Problem(AgentReason.NAME_TAKEN, str(error), Mend.ARRIVE)
+            except Invalid as error:
+                return Problem(AgentReason.INVALID, f"The {obj['kind']} that it needs is not valid: {error}")
+        return None
+
+    async def _remove_optional(self, agent: Agent, revision: AgentRevision) -> None:
+        """Removes what an earlier version of the operator, or of its settings, wanted and this one does not."""
+        webhook, namespace = revision.spec.webhook, agent.metadata.namespace
+        fewest = webhook.autoscaling.min_replicas if webhook.autoscaling is not None else webhook.replicas
+        if webhook.autoscaling is None:
+            await self._context.applier.remove(resources.HPAS, namespace, revision.metadata.name)
+        if fewest <= 1:
+            await self._context.applier.remove(resources.PDBS, namespace, revision.metadata.name)
+
+    def _settled(self, plan: Plan, blocked: Problem | None) -> Plan:
+        """While the wanted revision cannot be run, nothing that runs is stopped."""
+        return plan if blocked is None else dataclasses.replace(plan, stop=())
+
+    async def _route(self, agent: Agent, plan: Plan, known: Known) -> Problem | None:
+        """Leads the public address to the live revision."""
+        if plan.live is None:
+            return None
+        objects = [routes.service(agent, plan.live)]
+        route = routes.route(agent, self._addresses(agent, known.revisions[plan.live]), self._routing)
+        if route is not None:
+            objects.append(route)
+        problem = await self._apply(objects)
+        name = routes.name_of(agent.metadata.name)
+        for resource in (resources.INGRESSES, resources.HTTP_ROUTES):
+            if route is None or BY_KIND[route["kind"]] is not resource:
+                await self._context.applier.remove(resource, agent.metadata.namespace, name)
+        return problem
+
+    def _addresses(self, agent: Agent, revision: AgentRevision) -> dict[str, str]:
+        """The public URL of each connector that this Agent answers, or will as soon as it is bound."""
+        settings = self._context.settings
+        result = {}
+        for route in revision.spec.connectors:
+            connector = self._connector(agent, route.name)
+            if connector is None or connector.status.agent not in (None, agent.metadata.name):
+                continue
+            address = binding.public_url(connector, settings.public_url, settings.allowed_hosts)
+            if isinstance(address, str):
+                result[route.name] = address
+        return result
+
+    async def _stop(self, agent: Agent, name: str, plan: Plan) -> None:
+        """Removes what ran a revision."""
+        for resource in OF_REVISION:
+            await self._context.applier.remove(resource, agent.metadata.namespace, name)
+        told = Event(AgentReason.REVISION_REMOVED, f"{name} has handed everything over to {plan.live} and is stopped.")
+        await self._context.applier.tell(self._object(agent), told, self._context.now())
+
+    async def _drop(self, agent: Agent, name: str) -> None:
+        """Deletes a revision beyond the history's limit, if nobody changed it meanwhile."""
+        store, namespace = self._context.store, agent.metadata.namespace
+        known = store.get(resources.AGENT_REVISIONS, namespace, name)
+        if known is None:
+            return
+        metadata = known["metadata"]
+        try:
+            await self._context.api.delete(
+                resources.AGENT_REVISIONS,
+                name,
+                namespace,
+                uid=metadata["uid"],
+                resource_version=metadata["resourceVersion"],
+            )
+        except Conflict:
+            return  # somebody wrote to it: it is looked at again
+        except NotFound:
+            pass
+        store.remove(resources.AGENT_REVISIONS, namespace, name, metadata["uid"])
+
+    # What is said of it
+
+    async def _report(
+        self, agent: Agent, plan: Plan, known: Known, blocked: Problem | None, now: datetime
+    ) -> float | None:
+        context, namespace = self._context, agent.metadata.namespace
+        current = self._workloads(agent, now)
+        for name, revision in known.revisions.items():
+            if name in plan.drop:
+                continue
+            wanted = agents.revision_status(revision, current.get(name), live=plan.live, desired=plan.desired, now=now)
+            obj = context.store.get(resources.AGENT_REVISIONS, namespace, name)
+            if obj is not None:
+                await context.applier.status(resources.AGENT_REVISIONS, obj, wanted.status)
+        names = {
+            route.name
+            for name in (plan.live, plan.desired)
+            if name is not None and name in known.revisions
+            for route in known.revisions[name].spec.connectors
+        }
+        url = context.settings.public_url
+        seen = agents.Seen(
+            connectors={name: self._connector(agent, name) for name in names},
+            workloads=current,
+            url=f"{url.rstrip('/')}/twilio/{namespace}" if url else None,
+            blocked=blocked,
+        )
+        decision = agents.agent_status(agent, plan, seen, now)
+        obj = self._object(agent)
+        await context.applier.status(resources.AGENTS, obj, decision.status)
+        await context.tell(obj, decision.events, now)
+        model = agent.spec.template.engine.model
+        if model is not None and model.instructions_from is not None:
+            return INSTRUCTIONS_SECONDS
+        return decision.requeue
+
+    def _object(self, agent: Agent) -> Object:
+        found = self._context.store.get(resources.AGENTS, agent.metadata.namespace, agent.metadata.name)
+        if found is None:  # it went while it was being reconciled
+            metadata = agent.metadata.manifest()
+            return {"apiVersion": API_VERSION, "kind": "Agent", "metadata": metadata, "status": {}}
+        return found
+
+
+def _revision(agent: Agent, name: str, template: AgentTemplate) -> Object:
+    metadata = agent.metadata
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "AgentRevision",
+        "metadata": {
+            "name": name,
+            "namespace": metadata.namespace,
+            "labels": {
+                "app.kubernetes.io/managed-by": "switchboard-operator",
+                LABEL_AGENT: metadata.name,
+            },
+            "ownerReferences": [workloads.owned_by(API_VERSION, "Agent", metadata.name, metadata.uid)],
+        },
+        "spec": template.manifest(),
+    }

@@ -1,0 +1,63 @@
+"""What stood at Twilio before us, kept in a Secret of the connector's own and in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from switchboard.api.connector import TwilioConnector
+from switchboard.api.meta import FIELD_MANAGER
+from switchboard.controller import metrics
+from switchboard.controller.context import CONNECTOR, Context
+from switchboard.controller.queue import Key
+from switchboard.kube.errors import NotFound
+from switchboard.kube.resources import SECRETS
+from switchboard.reconcile import release
+from switchboard.reconcile.release import Record
+from switchboard.reconcile.webhooks import Write
+
+
+class Records:
+    """Records by connector. In memory they outlive the Secret, which a namespace's deletion may take first."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._known: dict[Key, Record] = {}
+
+    async def read(self, connector: TwilioConnector) -> Record:
+        """What is kept of a connector; nothing where nothing is known."""
+        key = _key(connector)
+        if key in self._known:
+            return self._known[key]
+        try:
+            name = release.secret_name(connector.metadata.name)
+            found = await self._context.api.get(SECRETS, name, connector.metadata.namespace)
+        except NotFound:
+            return Record()
+        owners = found["metadata"].get("ownerReferences") or ()
+        if not any(owner.get("uid") == connector.metadata.uid for owner in owners):
+            return Record()
+        record = self._known[key] = release.read(found.get("data") or {})
+        return record
+
+    async def keep(self, connector: TwilioConnector, account: str, asked: Sequence[Write]) -> None:
+        """Keeps what is about to be overwritten, before it is."""
+        before = await self.read(connector)
+        await self.write(connector, release.kept(before, account, asked, connector))
+
+    async def write(self, connector: TwilioConnector, record: Record) -> None:
+        """Writes a record if it is not what was written last."""
+        key = _key(connector)
+        if self._known.get(key) == record:
+            return
+        wanted = release.secret(connector, record)
+        await self._context.api.apply(SECRETS, wanted, manager=FIELD_MANAGER)
+        metrics.WRITES.labels("apply", SECRETS.plural).inc()
+        self._known[key] = record
+
+    def forget(self, key: Key) -> None:
+        """A connector is gone."""
+        self._known.pop(key, None)
+
+
+def _key(connector: TwilioConnector) -> Key:
+    return Key(CONNECTOR, connector.metadata.namespace, connector.metadata.name)

@@ -1,0 +1,178 @@
+"""From a change in the cluster to what has to be reconciled because of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from switchboard.api.meta import ANNOTATION_TEST, LABEL_AGENT
+from switchboard.controller.context import AGENT, CONNECTOR
+from switchboard.controller.queue import Key
+from switchboard.controller.store import Store
+from switchboard.kube import resources
+from switchboard.kube.resources import Object, ResourceType
+from switchboard.reconcile import workloads
+
+
+class Triggers:
+    """Knows who depends on whom. Changes that nobody depends on, such as our own statuses, lead to nothing."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def of(self, resource: ResourceType, old: Object | None, new: Object | None) -> Iterator[Key]:
+        """What to reconcile after a change. `old` is None for a new object, `new` for one that is gone."""
+        obj = new or old
+        if obj is None:
+            return
+        if resource is resources.AGENTS:
+            yield from self._agent(old, new, obj)
+        elif resource is resources.AGENT_REVISIONS:
+            yield from _owner(obj) if _said(old) != _said(new) else ()
+        elif resource is resources.TWILIO_CONNECTORS:
+            yield from self._connector(old, new, obj)
+        elif resource is resources.DEPLOYMENTS:
+            yield from self._deployment(old, new, obj)
+        elif resource is resources.PODS or _wanted_part(old) != _wanted_part(new):
+            yield from _owner(obj)
+
+    def secret(self, namespace: str, name: str) -> Iterator[Key]:
+        """What to reconcile after a change of a Secret: who refers to it, at first or second hand."""
+        users: set[str] = set()
+        for obj in self._store.all(resources.TWILIO_CONNECTORS, namespace):
+            ref = (((obj.get("spec") or {}).get("credentials") or {}).get("secretRef") or {}).get("name")
+            if ref == name:
+                users.add(obj["metadata"]["name"])
+                yield Key(CONNECTOR, namespace, obj["metadata"]["name"])
+        for obj in self._store.all(resources.AGENTS, namespace):
+            spec = obj.get("spec") or {}
+            if _mentions(spec, name) or users & set(self._named(obj)):
+                yield Key(AGENT, namespace, obj["metadata"]["name"])
+
+    def _agent(self, old: Object | None, new: Object | None, obj: Object) -> Iterator[Key]:
+        if _said(old) != _said(new):
+            yield _key(AGENT, obj)
+        if _for_connectors(old) != _for_connectors(new):
+            names = {*self._named(old), *self._named(new)}
+            for name in sorted(names):
+                if self._store.get(resources.TWILIO_CONNECTORS, obj["metadata"]["namespace"], name) is not None:
+                    yield Key(CONNECTOR, obj["metadata"]["namespace"], name)
+
+    def _connector(self, old: Object | None, new: Object | None, obj: Object) -> Iterator[Key]:
+        if _said(old) != _said(new):
+            yield _key(CONNECTOR, obj)
+        if _for_agents(old) != _for_agents(new):
+            namespace, name = obj["metadata"]["namespace"], obj["metadata"]["name"]
+            for agent in self._store.all(resources.AGENTS, namespace):
+                if name in self._named(agent):
+                    yield _key(AGENT, agent)
+
+    def _deployment(self, old: Object | None, new: Object | None, obj: Object) -> Iterator[Key]:
+        yield from _owner(obj)
+        before = workloads.rolled_out(old) if old is not None else {}
+        after = workloads.rolled_out(new) if new is not None else {}
+        if after and before != after:
+            namespace = obj["metadata"]["namespace"]
+            agent = (obj["metadata"].get("labels") or {}).get(LABEL_AGENT, "")
+            for name in self._named(self._store.get(resources.AGENTS, namespace, agent)):
+                if self._store.get(resources.TWILIO_CONNECTORS, namespace, name) is not None:
+                    yield Key(CONNECTOR, namespace, name)
+
+    def _named(self, agent: Object | None) -> list[str]:
+        """The connectors that an Agent's template or live revision names, or that its status lists."""
+        if agent is None:
+            return []
+        spec, status = agent.get("spec") or {}, agent.get("status") or {}
+        names = {route["name"] for route in (spec.get("template") or {}).get("connectors") or ()}
+        names |= {summary["name"] for summary in status.get("connectors") or ()}
+        live = status.get("liveRevision")
+        if live:
+            revision = self._store.get(resources.AGENT_REVISIONS, agent["metadata"]["namespace"], live)
+            names |= {route["name"] for route in ((revision or {}).get("spec") or {}).get("connectors") or ()}
+        return sorted(names)
+
+
+def _key(kind: str, obj: Object) -> Key:
+    return Key(kind, obj["metadata"]["namespace"], obj["metadata"]["name"])
+
+
+def _owner(obj: Object) -> Iterator[Key]:
+    agent = (obj["metadata"].get("labels") or {}).get(LABEL_AGENT)
+    if agent:
+        yield Key(AGENT, obj["metadata"]["namespace"], agent)
+
+
+def _said(obj: Object | None) -> object:
+    """What others than this operator say of one of our objects."""
+    if obj is None:
+        return None
+    metadata, status = obj["metadata"], obj.get("status") or {}
+    return (
+        metadata.get("uid"),
+        metadata.get("generation"),
+        metadata.get("deletionTimestamp"),
+        tuple(metadata.get("finalizers") or ()),
+        (metadata.get("annotations") or {}).get(ANNOTATION_TEST),
+        (metadata.get("labels") or {}).get(LABEL_AGENT),
+        status.get("drain"),
+        # A status that somebody emptied is written anew.
+        bool(status.get("conditions")),
+    )
+
+
+def _for_connectors(agent: Object | None) -> object:
+    """What a connector's state depends on in an Agent."""
+    if agent is None:
+        return None
+    status = agent.get("status") or {}
+    ready: Object = next((it for it in status.get("conditions") or () if it["type"] == "Ready"), {})
+    return (
+        agent["metadata"].get("uid"),
+        agent["metadata"].get("generation"),
+        agent["metadata"].get("deletionTimestamp"),
+        status.get("liveRevision"),
+        [(it["name"], it["status"] == "ConnectorMissing") for it in status.get("connectors") or ()],
+        # While nothing is live a connector repeats what its Agent says.
+        None if status.get("liveRevision") else (ready.get("reason"), ready.get("message")),
+    )
+
+
+def _for_agents(connector: Object | None) -> object:
+    """What an Agent's state depends on in a connector."""
+    if connector is None:
+        return None
+    spec, status = connector.get("spec") or {}, connector.get("status") or {}
+    conditions = [
+        (it["type"], it["status"], it["reason"], it.get("message"))
+        for it in status.get("conditions") or ()
+        if it["type"] in ("Ready", "Stalled")
+    ]
+    metadata = connector["metadata"]
+    return (
+        metadata.get("uid"),
+        metadata.get("deletionTimestamp"),
+        status.get("agent"),
+        conditions,
+        spec.get("publicURL"),
+        spec.get("credentials"),
+    )
+
+
+def _wanted_part(obj: Object | None) -> object:
+    """All of an object but what changes by itself: its status, its version."""
+    if obj is None:
+        return None
+    metadata = obj["metadata"]
+    rest = {key: value for key, value in obj.items() if key not in ("metadata", "status")}
+    kept = ("uid", "labels", "annotations", "ownerReferences", "deletionTimestamp")
+    return rest, {key: metadata.get(key) for key in kept}
+
+
+def _mentions(value: object, name: str) -> bool:
+    """Whether a manifest names a Secret anywhere."""
+    if isinstance(value, dict):
+        return any(
+            (isinstance(entry, dict) and key.endswith("ecretRef") and entry.get("name") == name)
+            or _mentions(entry, name)
+            for key, entry in value.items()
+        )
+    return isinstance(value, list) and any(_mentions(entry, name) for entry in value)

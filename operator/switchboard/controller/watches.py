@@ -1,0 +1,190 @@
+"""What is watched: our own kinds by kopf, what we made and the Secrets' metadata by label.
+
+kopf's handlers only take in what was seen. It keeps nothing on the objects (that is what change handlers, timers and
+daemons would do), and it does not tell what was deleted while a watch was away: a listing at an interval does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Coroutine
+from contextlib import aclosing
+from typing import Any
+
+import kopf
+
+from switchboard.api.meta import LABEL_AGENT, LABEL_USE
+from switchboard.controller.context import Context
+from switchboard.controller.triggers import Triggers
+from switchboard.kube import resources
+from switchboard.kube.client import Synced
+from switchboard.kube.errors import KubeError
+from switchboard.kube.resources import Object, ResourceType
+
+log = logging.getLogger(__name__)
+
+OURS = (resources.AGENTS, resources.AGENT_REVISIONS, resources.TWILIO_CONNECTORS)
+MADE: tuple[ResourceType, ...] = (
+    resources.DEPLOYMENTS,
+    resources.PODS,
+    resources.SERVICES,
+    resources.CONFIG_MAPS,
+    resources.SERVICE_ACCOUNTS,
+    resources.ROLE_BINDINGS,
+    resources.PDBS,
+    resources.HPAS,
+)
+RESYNC_SECONDS = 600.0
+
+
+class Watches:
+    """Feeds the store, and the queue with what depends on each change."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._triggers = Triggers(context.store)
+        settings = context.settings
+        route = {"Ingress": (resources.INGRESSES,), "HTTPRoute": (resources.HTTP_ROUTES,), "None": ()}[settings.route]
+        self._made = (*MADE, *route)
+        self._namespaces: tuple[str | None, ...] = tuple(settings.namespaces) or (None,)
+        self._unsynced = {
+            (resource.plural, namespace)
+            for resource in (*self._made, resources.SECRETS)
+            for namespace in self._namespaces
+        }
+        self.synced = asyncio.Event()
+        """Set once everything was listed once."""
+
+    # Our own kinds
+
+    async def load(self) -> None:
+        """Lists our own kinds: everything that is there is reconciled once, and what is gone is forgotten."""
+        for resource in OURS:
+            for namespace in self._namespaces:
+                listing = await self._context.api.list(resource, namespace)
+                before = {id(obj): obj for obj in self._context.store.all(resource, namespace)}
+                for obj in self._context.store.replace(resource, namespace, listing.items):
+                    gone = id(obj) in before
+                    self._enqueue(resource, obj if gone else None, None if gone else obj)
+
+    async def resync(self) -> None:
+        """Repeats `load`, because a deletion may have been missed; never ends."""
+        while True:
+            await asyncio.sleep(RESYNC_SECONDS)
+            try:
+                await self.load()
+            except KubeError as error:
+                log.warning("the listing failed, the next is due later", extra={"error": str(error)})
+
+    async def kopf(self, stop: asyncio.Event, ready: asyncio.Event) -> None:
+        """Runs kopf until `stop` is set; `ready` is set when it watches."""
+        registry = kopf.OperatorRegistry()
+        for resource in OURS:
+            self._handle(registry, resource)
+        kopf.on.login(registry=registry)(_login)
+        settings = kopf.OperatorSettings()
+        # A worker keeps its place for `idle_timeout` after its last event: with a limit, it has to be short.
+        settings.queueing.worker_limit = 20
+        settings.queueing.idle_timeout = 0.01
+        settings.posting.enabled = False
+        settings.scanning.disabled = True
+        settings.watching.server_timeout = 290
+        settings.networking.request_timeout = 30
+        await kopf.operator(
+            registry=registry,
+            settings=settings,
+            standalone=True,
+            clusterwide=not self._context.settings.namespaces,
+            namespaces=self._context.settings.namespaces,
+            stop_flag=stop,
+            ready_flag=ready,
+        )
+
+    def _handle(self, registry: Any, resource: ResourceType) -> None:
+        # on.event alone: no finalizer, no annotation, no progress is kept on the object.
+        @kopf.on.event(resource.group, resource.version, resource.plural, registry=registry, id=resource.plural)
+        async def seen(event: Any, **_: Any) -> None:
+            self._seen(resource, event["type"], event["object"])
+
+    def _seen(self, resource: ResourceType, kind: str | None, obj: Object) -> None:
+        obj = dict(obj)
+        obj.setdefault("apiVersion", resource.api_version)
+        obj.setdefault("kind", resource.kind)
+        metadata = obj["metadata"] = dict(obj["metadata"])
+        if kind == "DELETED":
+            old = self._context.store.remove(resource, metadata.get("namespace", ""), metadata["name"], metadata["uid"])
+            self._enqueue(resource, old, None)
+            return
+        old, news = self._context.store.put(resource, obj)
+        if news:
+            self._enqueue(resource, old, obj)
+
+    def _enqueue(self, resource: ResourceType, old: Object | None, new: Object | None) -> None:
+        for key in self._triggers.of(resource, old, new):
+            self._context.enqueue(key)
+
+    # What we made, and Secrets
+
+    def work(self) -> list[Coroutine[Any, Any, None]]:
+        """What has to run as long as the operator does."""
+        return [
+            self.resync(),
+            *(self._watch(resource, namespace) for namespace in self._namespaces for resource in self._made),
+            *(self._watch_secrets(namespace) for namespace in self._namespaces),
+        ]
+
+    async def _watch(self, resource: ResourceType, namespace: str | None) -> None:
+        store = self._context.store
+        async with aclosing(self._context.api.watch(resource, namespace, label_selector=LABEL_AGENT)) as events:
+            async for event in events:
+                if isinstance(event, Synced):
+                    for obj in store.replace(resource, namespace, event.items):
+                        self._enqueue(resource, obj, None)
+                    self._listed(resource, namespace)
+                else:
+                    self._seen(resource, event.kind, event.object)
+
+    async def _watch_secrets(self, namespace: str | None) -> None:
+        """Only the metadata of those that are labelled for use is ever sent to us."""
+        secrets = self._context.secrets
+        selector = f"{LABEL_USE}=true"
+        stream = self._context.api.watch(resources.SECRETS, namespace, label_selector=selector, metadata_only=True)
+        async with aclosing(stream) as events:
+            async for event in events:
+                changed: list[tuple[str, str]] = []
+                if isinstance(event, Synced):
+                    present = {(it["metadata"]["namespace"], it["metadata"]["name"]) for it in event.items}
+                    for key in secrets.known(namespace):
+                        if key not in present:
+                            secrets.gone(*key)
+                            changed.append(key)
+                    changed += [
+                        (it["metadata"]["namespace"], it["metadata"]["name"])
+                        for it in event.items
+                        if secrets.seen(it["metadata"])
+                    ]
+                    self._listed(resources.SECRETS, namespace)
+                else:
+                    metadata = event.object["metadata"]
+                    if event.kind == "DELETED":
+                        secrets.gone(metadata["namespace"], metadata["name"])
+                        changed.append((metadata["namespace"], metadata["name"]))
+                    elif secrets.seen(metadata):
+                        changed.append((metadata["namespace"], metadata["name"]))
+                for key in changed:
+                    for dependent in self._triggers.secret(*key):
+                        self._context.enqueue(dependent)
+
+    def _listed(self, resource: ResourceType, namespace: str | None) -> None:
+        self._unsynced.discard((resource.plural, namespace))
+        if not self._unsynced:
+            self.synced.set()
+
+
+def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+    """How kopf reaches the API server: as the rest of us does."""
+    if os.environ.get("KUBECONFIG"):
+        return kopf.login_with_kubeconfig(**kwargs) or kopf.login_via_client(**kwargs)
+    return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
