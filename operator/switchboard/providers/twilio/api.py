@@ -7,6 +7,7 @@ error when a list fails and strip a None that must be sent. Its client, HTTP lay
 import asyncio
 import importlib
 import json
+import time
 from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -120,10 +121,14 @@ class TwilioAPI:
             said = meta.get("next_page_url") if isinstance(meta, dict) else page.get("next_page_uri")
             if not isinstance(said, str) or not said:
                 return
-            parts = urlsplit(said)
-            known, following = following, f"{base}{parts.path}?{parts.query}"
+            parts, known = urlsplit(said), following
+            following = said if self.is_here(said) else f"{base}{parts.path}?{parts.query}"
             if following == known:
                 return
+
+    def is_here(self, url: str) -> bool:
+        """Whether `url` is at the base URL, if there is one: credentials may go there."""
+        return bool(self.base_url) and url.startswith(self.base_url + "/")
 
     async def _load(self) -> "ClientBase":
         """Imports the SDK, in a thread because that takes 0.1 s or more, and makes the account's client."""
@@ -171,4 +176,4 @@ def _error(method: str, status: int, text: str, headers: Mapping[str, str], once
     # Both shapes of an error, Twilio's own and RFC 9457's, are the SDK's to tell apart.
     read = Version.exception(method, "", Response(status, text), "")
     code = read.code if isinstance(read.code, int) and read.code != status else None
-    return from_answer(status, code, headers, once=once)
+    return from_answer(status, code, headers, once=once, now=time.time())

@@ -13,7 +13,7 @@ MAX_PARAMETERS = 500
 
 
 _OFTEN = (("%2B", "+"), ("%3A", ":"), ("%2F", "/"), ("%2C", ","), ("%22", '"'), ("%7B", "{"), ("%7D", "}"))
-"""Addresses, punctuation and `ChannelMetadata` make up most escapes. Undone over the whole body, these can neither end a
+"""Addresses, punctuation and `ChannelMetadata` make up most escapes. Undone over the whole body, they neither end a
 parameter nor begin another escape: what comes out is none of "&", "=", "%" or a hexadecimal digit."""
 
 

@@ -26,11 +26,9 @@ async def download(api: TwilioAPI, media: Media, *, max_bytes: int, types: Seque
     from switchboard.providers.twilio.transport import basic_auth, is_twilio
 
     url = media.url
-    if api.base_url:
-        parts = urlsplit(url)
-        if is_twilio(url) or url.startswith(api.base_url + "/"):
-            url = url if url.startswith(api.base_url + "/") else api.base_url + parts.path
-    if not (is_twilio(url) or (api.base_url and url.startswith(api.base_url + "/"))):
+    if api.base_url and is_twilio(url) and not api.is_here(url):  # through the gateway, as every request
+        url = api.base_url + urlsplit(url).path
+    if not (api.is_here(url) or is_twilio(url)):
         raise MediaRefusedError("The media is not at Twilio: credentials go nowhere else.", reason="MediaRefused")
     headers = {"Authorization": basic_auth(*api.credentials.login)}
     try:
@@ -40,7 +38,7 @@ async def download(api: TwilioAPI, media: Media, *, max_bytes: int, types: Seque
             ) as answer:
                 if answer.status in _REDIRECTS and "Location" in answer.headers:
                     target = urljoin(url, answer.headers["Location"])
-                    if urlsplit(target).scheme != "https" and not (api.base_url and target.startswith(api.base_url)):
+                    if urlsplit(target).scheme != "https" and not api.is_here(target):
                         raise MediaRefusedError("The media is not kept behind https.", reason="MediaRefused")
                     url, headers = target, {}
                     continue

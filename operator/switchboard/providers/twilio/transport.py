@@ -64,7 +64,7 @@ class AiohttpTransport(AsyncHttpClient):  # type: ignore[misc]
             self._url(uri, params),
             data=body,
             headers=sent,
-            timeout=aiohttp.ClientTimeout(total=timeout or self.timeout),
+            timeout=aiohttp.ClientTimeout(total=timeout or self.timeout, sock_connect=5),
             allow_redirects=allow_redirects,
             proxy=self._proxy,
         ) as answer:

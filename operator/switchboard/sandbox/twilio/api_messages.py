@@ -73,7 +73,7 @@ async def create_message(request: web.Request) -> web.Response:
         segments=segments(text),
         service_sid=service.sid if service else "",
         media=[Media(new_sid("ME"), "application/octet-stream", url.encode()) for url in media],
-        status_callback=callback or (service.status_callback if service else ""),
+        status_callback=callback or _default_callback(account, service, chosen),
         reveal_sender=bool(sender),
     )
     answer = web.json_response(message.render(), status=201)
@@ -104,6 +104,14 @@ def _service(account: Account, sid: str) -> MessagingService | None:
     if service is None:
         raise message_error(21701)
     return service
+
+
+def _default_callback(account: Account, service: MessagingService | None, sender: str) -> str:
+    """Where news goes without a StatusCallback: the service's address, or the WhatsApp sender's own."""
+    if service is not None:
+        return service.status_callback
+    found = next((item for item in account.senders.values() if item.sender_id == sender), None)
+    return (found.webhook.get("status_callback_url") or "") if found else ""
 
 
 def _choose(account: Account, service: MessagingService | None, to: str) -> str:
@@ -142,13 +150,13 @@ async def list_messages(request: web.Request) -> web.Response:
     """Newest first, both directions; `DateSent` filters by day, and so leaves out what was not sent yet."""
     query = request.query
     found = [
-        message.render()
+        message
         for message in reversed(account_of(request).messages.values())
         if query.get("To", message.to) == message.to
         and (query.get("From", message.sender) == message.sender)
         and _in_days(message, query)
     ]
-    return Page(request, found).v2010("messages")
+    return Page(request, found, Message.render).v2010("messages")
 
 
 def _in_days(message: Message, query: MultiMapping[str]) -> bool:
@@ -174,7 +182,7 @@ async def read_message(request: web.Request) -> web.Response:
 
 async def list_media(request: web.Request) -> web.Response:
     message = _message(request)
-    return Page(request, [message.render_media(media) for media in message.media]).v2010("media_list")
+    return Page(request, message.media, message.render_media).v2010("media_list")
 
 
 async def read_media(request: web.Request) -> web.Response:

@@ -37,7 +37,8 @@ def routes() -> list[web.RouteDef]:
 
 async def list_services(request: web.Request) -> web.Response:
     base = world_of(request).base_url
-    return Page(request, [s.render(base) for s in account_of(request).services.values()]).meta("services", base)
+    services = account_of(request).services.values()
+    return Page(request, services, lambda service: service.render(base)).meta("services", base)
 
 
 async def read_service(request: web.Request) -> web.Response:
@@ -59,8 +60,8 @@ async def update_service(request: web.Request) -> web.Response:
 async def list_service_numbers(request: web.Request) -> web.Response:
     service, base = _service(request), world_of(request).base_url
     numbers = account_of(request).numbers
-    found = [service.render_number(numbers[sid], base) for sid in service.numbers if sid in numbers]
-    return Page(request, found).meta("phone_numbers", base)
+    found = [numbers[sid] for sid in service.numbers if sid in numbers]
+    return Page(request, found, lambda number: service.render_number(number, base)).meta("phone_numbers", base)
 
 
 async def read_service_number(request: web.Request) -> web.Response:
@@ -82,8 +83,8 @@ async def list_senders(request: web.Request) -> web.Response:
     if request.query.get("Channel") not in {"whatsapp", "rcs"}:
         raise ApiError(400, 20001, "Channel is required and must be one of whatsapp, rcs")
     base = world_of(request).base_url
-    senders = account_of(request).senders.values() if request.query["Channel"] == "whatsapp" else []
-    return Page(request, [sender.render(base) for sender in senders]).meta("senders", base)
+    senders = list(account_of(request).senders.values()) if request.query["Channel"] == "whatsapp" else []
+    return Page(request, senders, lambda sender: sender.render(base)).meta("senders", base)
 
 
 async def read_sender(request: web.Request) -> web.Response:

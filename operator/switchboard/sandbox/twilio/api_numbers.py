@@ -53,11 +53,11 @@ async def read_account(request: web.Request) -> web.Response:
 async def list_numbers(request: web.Request) -> web.Response:
     wanted, name = request.query.get("PhoneNumber", ""), request.query.get("FriendlyName", "")
     found = [
-        number.render()
+        number
         for number in account_of(request).numbers.values()
         if fits(wanted, number.phone_number) and name in {"", number.friendly_name}
     ]
-    return Page(request, found).v2010("incoming_phone_numbers")
+    return Page(request, found, PhoneNumber.render).v2010("incoming_phone_numbers")
 
 
 def fits(wanted: str, phone_number: str) -> bool:
@@ -88,8 +88,8 @@ async def release_number(request: web.Request) -> web.Response:
 
 
 async def list_applications(request: web.Request) -> web.Response:
-    found = [application.render() for application in account_of(request).applications.values()]
-    return Page(request, found).v2010("applications")
+    found = account_of(request).applications.values()
+    return Page(request, found, Application.render).v2010("applications")
 
 
 async def read_application(request: web.Request) -> web.Response:

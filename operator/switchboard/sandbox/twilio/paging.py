@@ -1,6 +1,7 @@
 """Pages of a collection, in the two forms of Twilio's APIs."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
+from typing import Protocol, TypeVar
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -12,10 +13,20 @@ _DEFAULT = 50
 _MAX = 1000
 
 
-class Page:
-    """The part of `items` that a request asks for; each item has a `sid`, which the token of the next page names."""
+class Record(Protocol):
+    """What a collection holds."""
 
-    def __init__(self, request: web.Request, items: Sequence[Json]) -> None:
+    sid: str
+
+
+R = TypeVar("R", bound=Record)
+
+
+class Page:
+    """The part of `records` that a request asks for, rendered; the token of the next page names the last's SID."""
+
+    def __init__(self, request: web.Request, records: Iterable[R], render: Callable[[R], Json]) -> None:
+        items = list(records)
         query = request.query
         self.size = _integer(query.get("PageSize", str(_DEFAULT)), "PageSize", 1)
         self.number = _integer(query.get("Page", "0"), "Page", 0)
@@ -23,11 +34,11 @@ class Page:
         start = 0
         token = query.get("PageToken", "")
         if token:
-            start = next((at for at, item in enumerate(items) if item["sid"] == token[2:]), len(items) - 1) + 1
+            start = next((at for at, item in enumerate(items) if item.sid == token[2:]), len(items) - 1) + 1
         elif self.number:
             raise ApiError(400, 20006, "Page number out of range")
         self.start = self.number * self.size
-        self.items = list(items[start : start + self.size])
+        self.items = [render(item) for item in items[start : start + self.size]]
         self.more = start + self.size < len(items)
         self._path = request.path
         self._filters = [(k, v) for k, v in query.items() if k not in {"Page", "PageSize", "PageToken"}]

@@ -131,6 +131,19 @@ async def test_an_opt_out_is_from_the_whole_service_and_is_named_with_advanced_o
     assert (await stage.send(From="", MessagingServiceSid=service.sid))["code"] == 21610
 
 
+async def test_news_of_a_whatsapp_message_goes_to_the_sender_s_address_unless_the_message_names_one(
+    stage: Stage,
+) -> None:
+    webhook = {"status_callback_url": f"{stage.hook.url}/sender"}
+    stage.simulator.world.accounts[stage.account.sid].senders[stage.account.senders[0].sid].webhook |= webhook
+    await stage.control.text(PERSON, NUMBER, channel="WhatsApp", times=0)
+    for path in ("", "/message"):
+        form = {"StatusCallback": stage.hook.url + path} if path else {}
+        answer = await stage.send(To=f"whatsapp:{PERSON}", From=f"whatsapp:{NUMBER}", **form)
+        await stage.control.webhook_calls(str(answer["sid"]), count=3)
+    assert [got.path for got in stage.hook.received] == ["/sender"] * 3 + ["/message"] * 3
+
+
 @pytest.mark.parametrize("how", ["callback", "answer"])
 async def test_whatsapp_takes_free_text_for_24_hours_after_the_person_wrote(stage: Stage, how: str) -> None:
     await stage.control.settings(Settings.model_validate({"window_errors": how}))
