@@ -135,7 +135,7 @@ class Runner:
     def _failed(self, turn: Turn, connector: Connector, trace: str | None, error: EngineError) -> Ended | Again:
         attempts, most = turn.execution.attempts, self.bounds.max_attempts
         outcome = self._outcome(turn, trace, error.kind, str(error), "Failed")
-        outcome.usage, outcome.steps = error.usage, list(error.steps)[:100]
+        outcome.model, outcome.usage, outcome.steps = error.model, error.usage, list(error.steps)[:100]
         fields = {"execution": turn.execution.name, "attempt": attempts, "kind": error.kind, "error": str(error)}
         if isinstance(error, EngineUnavailable) and attempts < most:
             wait = error.retry_after if error.retry_after is not None else pause(attempts)
@@ -184,8 +184,9 @@ class Runner:
         return bound(told, messages=most, characters=self.bounds.history_characters)
 
     async def _steps(self, messages: Sequence[Message]) -> dict[str, Sequence[Step]]:
-        """What the engine did to make each earlier answer: models are told of their own tool calls."""
-        if self.kind != "model":
+        """What the engine did to make each earlier answer: models are told of their own tool calls, and A2A agents go
+        on with the context and the task that they named."""
+        if self.kind == "script":
             return {}
         names = {one.execution for one in messages if one.direction == "Outbound" and one.execution}
         found = await persist("read", lambda: asyncio.gather(*map(self.conversations.execution, names)))
