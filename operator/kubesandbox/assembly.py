@@ -1,13 +1,18 @@
-"""A control plane from its parts, and the same as a running server."""
+"""A control plane from its parts, and the same as a running server with controllers and a node."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from kubesandbox import crud, scale, subresources
+from kubesandbox import crud, podlogs, scale, subresources
 from kubesandbox.builtin import catalog
 from kubesandbox.cluster import Cluster
+from kubesandbox.custom.cleanup import DefinitionCleanup
+from kubesandbox.gc import GarbageCollector
 from kubesandbox.namespaces import NamespaceController
 from kubesandbox.objects import Object
 from kubesandbox.rbac.aggregation import Aggregation
@@ -17,6 +22,7 @@ from kubesandbox.server import ApiServer
 from kubesandbox.wire.protocol import Server
 
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -25,22 +31,28 @@ class Options:
 
     host: str = "127.0.0.1"
     port: int = 0
+    rbac: bool = False
+    controllers: bool = True
+    node: bool = True
+    node_name: str = "kubesandbox"
+    router_port: int = 0
 
 
-def new_cluster() -> Cluster:
+def new_cluster(*, rbac: bool = False) -> Cluster:
     """A cluster with its built-in kinds and the objects that every cluster has."""
     cluster = Cluster()
     for kind in catalog.kinds():
         cluster.kinds.add(kind)
-    scale.install(cluster)
-    subresources.install(cluster)
+    for served in (scale, subresources, podlogs):
+        served.install(cluster)
     cluster.admission.plugins.append(EscalationCheck())
     for body in _initial_objects():
         found = cluster.kinds.by_kind(body["apiVersion"], body["kind"])
         assert found is not None
         crud.create(found, crud.receive(found, body, cluster.request()), cluster.request())
-    NamespaceController(cluster)
-    Aggregation(cluster)
+    for controller in (NamespaceController, Aggregation, GarbageCollector, DefinitionCleanup):
+        controller(cluster)
+    cluster.authorizer.enforced = rbac
     return cluster
 
 
@@ -52,13 +64,19 @@ def _initial_objects() -> Iterator[Object]:
 
 
 class Sandbox:
-    """A running API server; `async with` starts and stops it."""
+    """A running API server with its controllers and its node; `async with` starts and stops it.
+
+    On entry the API answers. Controllers and node follow: `await ready()` where they are needed at once.
+    """
 
     def __init__(self, options: Options | None = None) -> None:
         self.options = options or Options()
-        self.cluster = new_cluster()
+        self.cluster = new_cluster(rbac=self.options.rbac)
         self._server = Server(ApiServer(self.cluster))
+        self._tasks: list[asyncio.Task[None]] = []
+        self._ready: list[asyncio.Event] = []
         self.port = 0
+        self.router_url = ""
 
     @property
     def url(self) -> str:
@@ -67,7 +85,67 @@ class Sandbox:
 
     async def __aenter__(self) -> Sandbox:
         self.port = await self._server.start(self.options.host, self.options.port)
+        if self.options.controllers:
+            self._run(self._controllers)
+        if self.options.node:
+            self._run(self._node)
         return self
 
     async def __aexit__(self, *exc: object) -> None:
+        for task in reversed(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._server.stop()
+
+    async def ready(self) -> None:
+        """Return when controllers and node are at work; raise what ended one of them."""
+        waiting = [asyncio.ensure_future(event.wait()) for event in self._ready]
+        everything = asyncio.gather(*waiting)
+        try:
+            await asyncio.wait({everything, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
+            for task in self._tasks:
+                if task.done():
+                    task.result()
+        finally:
+            everything.cancel()
+
+    async def failed(self) -> None:
+        """Return never, or raise what ended a controller or the node."""
+        if not self._tasks:
+            await asyncio.Event().wait()
+        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+
+    def _run(self, part: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
+        event = asyncio.Event()
+        self._ready.append(event)
+        self._tasks.append(asyncio.create_task(part(event)))
+
+    async def _controllers(self, ready: asyncio.Event) -> None:
+        await asyncio.to_thread(_import_client)
+        from kubesandbox import controllers
+        from kubesandbox.client import Client, Config
+
+        async with Client(Config(self.url), user_agent="kube-controller-manager") as client:
+            await controllers.run(client, ready.set)
+
+    async def _node(self, ready: asyncio.Event) -> None:
+        await asyncio.to_thread(_import_client)
+        from kubesandbox import node
+        from kubesandbox.client import Client, Config
+
+        def started(running: node.Node) -> None:
+            self.router_url = running.router_url
+            ready.set()
+
+        options = node.NodeOptions(name=self.options.node_name, router_port=self.options.router_port)
+        async with Client(Config(self.url), user_agent="kubelet") as client:
+            await node.run(client, options, started)
+
+
+def _import_client() -> None:
+    """Load the HTTP client beside the event loop: it takes longer to import than the API takes to start."""
+    import aiohttp.web  # noqa: F401
+
+    from kubesandbox import client, controllers, node  # noqa: F401

@@ -1,4 +1,4 @@
-"""`python -m kubesandbox`: the API server, or a node that joins another."""
+"""`python -m kubesandbox`: the API server with its controllers and node, or a node that joins another."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ import signal
 import sys
 from pathlib import Path
 
+DESCRIPTION = """\
+An embedded Kubernetes API, held in memory, with a node that runs pods as local processes.
+For demos and tests: it is no cluster, isolates nothing, and keeps nothing when it ends.
+What it does not do it answers with 501."""
+
 
 def main(argv: list[str] | None = None) -> int:
     """Run what the arguments ask for; gives the exit code."""
@@ -17,19 +22,29 @@ def main(argv: list[str] | None = None) -> int:
         from kubesandbox.node import cli as node
 
         return int(node.main(arguments[1:]))
+    options = _parser().parse_args(arguments)
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_serve(options))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="kubesandbox",
-        description="An embedded Kubernetes API, held in memory, with a node that runs pods as local processes. "
-        "For demos and tests: nothing is kept when it ends, and what it does not do it answers with 501.",
+        description=DESCRIPTION,
         epilog="`kubesandbox node --kubeconfig FILE` joins a node to another control plane.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--port", type=int, default=0, help="port to listen on; 0, the default, takes any")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--kubeconfig", type=Path, help="write a kubeconfig for kubectl and clients here")
-    options = parser.parse_args(arguments)
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_serve(options))
-    return 0
+    parser.add_argument("--rbac", action="store_true", help="enforce Roles and bindings on all but the administrator")
+    parser.add_argument("--router-port", type=int, default=0, help="port of the node's router; 0 takes any")
+    parser.add_argument("--no-node", action="store_true", help="start no node: pods stay pending until one joins")
+    parser.add_argument(
+        "--no-controllers", action="store_true", help="the API only: no Deployment is rolled out, no pod is scheduled"
+    )
+    return parser
 
 
 async def _serve(options: argparse.Namespace) -> None:
@@ -40,8 +55,22 @@ async def _serve(options: argparse.Namespace) -> None:
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, done.set)
-    async with Sandbox(Options(options.host, options.port)) as sandbox:
+    chosen = Options(
+        options.host,
+        options.port,
+        rbac=options.rbac,
+        controllers=not options.no_controllers,
+        node=not options.no_node,
+        router_port=options.router_port,
+    )
+    async with Sandbox(chosen) as sandbox:
         if options.kubeconfig:
             kubeconfig.write(options.kubeconfig, sandbox.url)
         print(f"kubesandbox is ready at {sandbox.url}", flush=True)
-        await done.wait()
+        ended = asyncio.create_task(done.wait())
+        failed = asyncio.create_task(sandbox.failed())
+        await asyncio.wait({ended, failed}, return_when=asyncio.FIRST_COMPLETED)
+        ended.cancel()
+        if failed.done():
+            failed.result()
+        failed.cancel()

@@ -192,7 +192,7 @@ def update(kind: Kind, name: str, obj: Object, request: Request, *, applied: boo
         managers.track(kind, old, obj, request)
     if request.dry_run:
         return Outcome(Version(obj, current.revision))
-    return _store_update(kind, obj, old, request)
+    return store_update(kind, obj, old, request)
 
 
 def _settle(kind: Kind, obj: Object, old: Object, request: Request) -> Object:
@@ -299,7 +299,8 @@ def _same_owners(meta: Object, before: Object) -> bool:
     return owners(meta) == owners(before)
 
 
-def _store_update(kind: Kind, obj: Object, old: Object, request: Request) -> Outcome:
+def store_update(kind: Kind, obj: Object, old: Object, request: Request) -> Outcome:
+    """Store a settled change; what was only held by the finalizers that it removes goes."""
     table = request.cluster.store.table(*kind.table_key)
     meta = obj["metadata"]
     if kind.api_version != f"{kind.group}/{kind.storage_version}".lstrip("/"):

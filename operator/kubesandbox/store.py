@@ -61,6 +61,7 @@ class Table:
     history: deque[Event] = field(default_factory=deque)
     compacted: int = 0  # watches and exact reads before this revision are Expired
     listeners: list[Callable[[Event], None]] = field(default_factory=list)
+    on_drop: list[Callable[[], None]] = field(default_factory=list)
 
     def get(self, namespace: str, name: str) -> Version | None:
         """The current version of one object."""
@@ -172,7 +173,9 @@ class Store:
 
     def drop(self, group: str, plural: str) -> None:
         """Forget an empty table of a kind that is no longer served."""
-        self.tables.pop((group, plural), None)
+        table = self.tables.pop((group, plural), None)
+        for ended in tuple(table.on_drop) if table else ():
+            ended()
 
     def _tell(self, key: tuple[str, str], event: Event) -> None:
         for listener in tuple(self.listeners):

@@ -1,14 +1,16 @@
-"""Work that follows from a write but not within it: done on the event loop's next turn, each key once."""
+"""Work that follows from a write but not within it: done on the event loop's next turns, each key once."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key")
 _log = logging.getLogger(__name__)
+SLICE_SECONDS = 0.01  # requests are answered between slices, however much there is to do
 
 
 class Soon(Generic[Key]):
@@ -19,15 +21,12 @@ class Soon(Generic[Key]):
         self._keys: dict[Key, None] = {}
         self._scheduled = False
 
-    def add(self, key: Key, after: float = 0.0) -> None:
-        """Work on `key` soon, or after some seconds."""
+    def add(self, key: Key) -> None:
+        """Work on `key` soon."""
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             self._work(key)
-            return
-        if after:
-            loop.call_later(after, self.add, key)
             return
         self._keys[key] = None
         if not self._scheduled:
@@ -35,10 +34,14 @@ class Soon(Generic[Key]):
             loop.call_soon(self._run)
 
     def _run(self) -> None:
-        self._scheduled = False
-        keys, self._keys = self._keys, {}
-        for key in keys:
+        end = time.monotonic() + SLICE_SECONDS
+        while self._keys and time.monotonic() < end:
+            key = next(iter(self._keys))
+            del self._keys[key]
             try:
                 self._work(key)
             except Exception:
                 _log.exception("control loop failed on %s", key)
+        self._scheduled = bool(self._keys)
+        if self._scheduled:
+            asyncio.get_running_loop().call_soon(self._run)

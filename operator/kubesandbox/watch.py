@@ -45,12 +45,14 @@ class Watcher:
     def begin(self) -> None:
         """Listen from here on."""
         self.table.listeners.append(self.notice)
+        self.table.on_drop.append(self.end)
 
     def end(self) -> None:
         """Listen no more; what is queued is still delivered."""
         self.ended = True
         if self.notice in self.table.listeners:
             self.table.listeners.remove(self.notice)
+            self.table.on_drop.remove(self.end)
         self._wake.set()
 
     def notice(self, event: Event) -> None:

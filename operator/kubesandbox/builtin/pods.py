@@ -290,18 +290,19 @@ class PodStrategy(BuiltinStrategy):
                 tolerations.append(
                     {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
                 )
-        self._mount_token(spec, request)
+        self._mount_token(obj, request)
         obj["status"] = {"phase": "Pending", "qosClass": qos_class(spec)}
 
     @staticmethod
-    def _mount_token(spec: Object, request: Request) -> None:
+    def _mount_token(obj: Object, request: Request) -> None:
         """The ServiceAccount admission plugin: the account must exist; its token is mounted unless told otherwise."""
+        spec = obj["spec"]
         account = request.cluster.store.table("", "serviceaccounts").get(request.namespace, spec["serviceAccountName"])
         if account is None:
             raise errors.forbidden(
                 "",
                 "pods",
-                "",
+                obj["metadata"].get("name", ""),
                 f'error looking up service account {request.namespace}/{spec["serviceAccountName"]}: '
                 f'serviceaccount "{spec["serviceAccountName"]}" not found',
             )

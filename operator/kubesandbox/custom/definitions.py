@@ -72,13 +72,8 @@ class DefinitionStrategy(BuiltinStrategy):
         establish(request.cluster, obj)
 
     def updated(self, obj: Object, old: Object, request: Request) -> None:
-        if obj["metadata"].get("deletionTimestamp"):
-            request.cluster.definition_going(obj)
-        elif obj.get("spec") != old.get("spec"):
+        if not obj["metadata"].get("deletionTimestamp") and obj.get("spec") != old.get("spec"):
             establish(request.cluster, obj)
-
-    def begin_delete(self, obj: Object, grace: int | None, request: Request) -> bool:
-        return False
 
     def columns(self) -> Columns:
         return (NAME, CREATED_AT)
@@ -105,7 +100,9 @@ def establish(cluster: Cluster, obj: Object) -> None:
     }
     table = cluster.store.table(GROUP, PLURAL)
     if status != obj.get("status"):
-        table.put({**obj, "metadata": {**obj["metadata"]}, "status": status})
+        finalizers = obj["metadata"].get("finalizers") or []
+        kept = finalizers if CLEANUP in finalizers else [*finalizers, CLEANUP]
+        table.put({**obj, "metadata": {**obj["metadata"], "finalizers": kept}, "status": status})
     if not taken:
         serve(cluster, obj)
 
