@@ -61,8 +61,9 @@ def patched(media: str, current: Object, request: HttpRequest, kind: Kind) -> Ob
         raise errors.bad_request(f"error decoding patch: {error}") from None
     except PatchTooLargeError as error:
         raise StatusError(413, "RequestEntityTooLarge", f"Request entity too large: {error}") from None
-    except PatchFailedError as error:
-        said = f"the server rejected our request due to an error in our request: {error}"
+    except PatchFailedError:
+        # Which operation failed, kube-apiserver keeps to itself.
+        said = "the server rejected our request due to an error in our request"
         raise StatusError(422, "Invalid", said, {}) from None
     except StrategicPatchError as error:
         raise errors.bad_request(str(error)) from None

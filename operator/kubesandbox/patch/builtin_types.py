@@ -184,9 +184,51 @@ _RESETS: dict[tuple[str, str], dict[str, tuple[tuple[str, ...], ...]]] = {
 _RESET = {"": (_STATUS,), "status": (_SPEC,)}
 
 
+_ZERO_TEMPLATE: JSON = {"metadata": {}, "spec": {"containers": None}}
+_ZERO_JOB: JSON = {"template": _ZERO_TEMPLATE}
+
+#: Structs that Go writes even if they are empty. Nobody owns one as such just because an object was created.
+_ZERO: dict[tuple[str, str], JSON] = {
+    ("", "Event"): {"involvedObject": {}, "source": {}, "firstTimestamp": None, "lastTimestamp": None},
+    ("", "Pod"): {"spec": {"containers": None}, "status": {}},
+    ("", "Service"): {"spec": {}, "status": {"loadBalancer": {}}},
+    ("apps", "DaemonSet"): {
+        "spec": {"selector": None, "template": _ZERO_TEMPLATE, "updateStrategy": {}},
+        "status": {},
+    },
+    ("apps", "Deployment"): {"spec": {"selector": None, "template": _ZERO_TEMPLATE, "strategy": {}}, "status": {}},
+    ("apps", "ReplicaSet"): {"spec": {"selector": None, "template": _ZERO_TEMPLATE}, "status": {}},
+    ("apps", "StatefulSet"): {
+        "spec": {"selector": None, "template": _ZERO_TEMPLATE, "updateStrategy": {}},
+        "status": {},
+    },
+    ("autoscaling", "HorizontalPodAutoscaler"): {"spec": {"scaleTargetRef": {}}, "status": {}},
+    ("batch", "CronJob"): {"spec": {"jobTemplate": {"metadata": {}, "spec": _ZERO_JOB}}, "status": {}},
+    ("batch", "Job"): {"spec": _ZERO_JOB, "status": {}},
+    ("networking.k8s.io", "Ingress"): {"spec": {}, "status": {"loadBalancer": {}}},
+    ("networking.k8s.io", "NetworkPolicy"): {"spec": {}},
+    **{
+        kind: {"spec": {}, "status": {}}
+        for kind in (
+            ("", "Namespace"),
+            ("", "Node"),
+            ("", "PersistentVolume"),
+            ("", "PersistentVolumeClaim"),
+            ("", "ReplicationController"),
+            ("", "ResourceQuota"),
+            ("apiextensions.k8s.io", "CustomResourceDefinition"),
+            ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"),
+            ("policy", "PodDisruptionBudget"),
+        )
+    },
+    ("coordination.k8s.io", "Lease"): {"spec": {}},
+}
+
+
 @cache
 def of(group: str, kind: str) -> KindSchema:
     """How a built-in kind is patched. A kind that the table does not name has no list with keys in it."""
     own = _KINDS.get((group, kind), PLAIN)
     root = Type(open=True, fields={**own.fields, "metadata": METADATA})
-    return KindSchema(root, _RESETS.get((group, kind), _RESET), strategic=True)
+    zero = _ZERO.get((group, kind), {})
+    return KindSchema(root, _RESETS.get((group, kind), _RESET), strategic=True, zero=zero)

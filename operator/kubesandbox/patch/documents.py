@@ -12,6 +12,7 @@ from kubesandbox.schema.causes import JSON
 MOST_OPERATIONS = 10_000
 
 
+_GO_TYPE = "[]handlers.jsonPatchOp"
 _OPERATIONS = frozenset({"add", "remove", "replace", "move", "copy", "test"})
 
 
@@ -33,7 +34,7 @@ def json_patch(obj: dict[str, JSON], ops: JSON) -> dict[str, JSON]:
     import jsonpointer
 
     if not isinstance(ops, list) or not all(isinstance(op, dict) for op in ops):
-        raise MalformedPatchError("json: cannot unmarshal object into Go value of type jsonpatch.Patch")
+        raise MalformedPatchError(f"json: cannot unmarshal {_kind(ops)} into Go value of type {_GO_TYPE}")
     if len(ops) > MOST_OPERATIONS:
         raise PatchTooLargeError(f"The allowed maximum operations in a JSON patch is {MOST_OPERATIONS}, got {len(ops)}")
     result: Any = copy.deepcopy(obj)
@@ -53,6 +54,13 @@ def json_patch(obj: dict[str, JSON], ops: JSON) -> dict[str, JSON]:
     if not isinstance(result, dict):
         raise PatchFailedError("a JSON patch must leave an object")
     return result
+
+
+def _kind(ops: JSON) -> str:
+    """What Go's JSON calls the value that is in the way."""
+    wrong = next((op for op in ops if not isinstance(op, dict)), None) if isinstance(ops, list) else ops
+    names = {dict: "object", list: "array", str: "string", bool: "bool", type(None): "null"}
+    return names.get(type(wrong), "number")
 
 
 def _test(document: JSON, op: dict[str, JSON]) -> None:

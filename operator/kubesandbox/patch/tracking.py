@@ -26,7 +26,7 @@ def track_update(
     that changed are the manager's and nobody else's; what nobody changed stays as it was, times included.
     """
     owners = _owners(old, new, through_subresource=bool(subresource))
-    before = _bare(old) if old is not None else {k: new.get(k) for k in ("apiVersion", "kind")}
+    before = _bare(old) if old is not None else {**kind_schema.zero, **{k: new.get(k) for k in ("apiVersion", "kind")}}
     root, hidden = kind_schema.root, kind_schema.reset.get(subresource, ())
     try:
         difference = compare(before, _bare(new), root)

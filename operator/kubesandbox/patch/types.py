@@ -65,6 +65,8 @@ class KindSchema:
     reset: Mapping[str, tuple[tuple[str, ...], ...]]
     #: Whether it has a strategic merge patch: custom resources have none.
     strategic: bool = False
+    #: What an object of the kind has before anybody fills it in: the structs that Go cannot leave out.
+    zero: Mapping[str, JSON] = field(default_factory=dict)
 
 
 def _metadata() -> Type:

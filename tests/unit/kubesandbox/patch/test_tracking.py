@@ -86,6 +86,23 @@ def test_a_write_through_the_status_owns_only_the_status() -> None:
     }
 
 
+def test_structs_that_are_always_there_are_nobodys() -> None:
+    deployment = builtin_kind("apps", "Deployment")
+    container = {"name": "main", "image": "x"}
+    spec = {"replicas": 1, "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [container]}}}
+    new = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": spec}
+    [entry] = track_update(None, new, manager="m", kind_schema=deployment, api_version="apps/v1", now="t")
+    assert entry["fieldsV1"] == {
+        "f:spec": {
+            "f:replicas": {},
+            "f:template": {
+                "f:metadata": {"f:labels": {".": {}, "f:a": {}}},
+                "f:spec": {"f:containers": {'k:{"name":"main"}': {".": {}, "f:image": {}, "f:name": {}}}},
+            },
+        }
+    }
+
+
 def test_times_alone_are_no_change() -> None:
     first = written(None, obj(a="1"), "maker", "2026-01-01T00:00:00Z")
     second = written(None, obj(a="1"), "maker", "2026-01-02T00:00:00Z")
