@@ -26,11 +26,6 @@ def bound(history: Sequence[Said], *, messages: int, characters: int) -> list[Sa
 
 
 def size(said: Said) -> int:
-    """Characters that a message takes."""
-    return len(said.text) + sum(len(step.arguments or "") + len(step.result or "") for step in said.steps)
-
-
-def describe_media(said: Said, *, hidden: bool = True) -> str:
-    """Names a message's media for engines that cannot be shown them; empty if there are none."""
-    why = ", not shown" if hidden else ""
-    return "\n".join(f"[attachment: {media.content_type}{why}]" for media in said.media)
+    """Characters that a message takes, with the tool calls that are told along with it."""
+    calls = (step for step in said.steps if step.kind == "ToolCall")
+    return len(said.text) + sum(len(step.arguments or "") + len(step.result or "") for step in calls)
