@@ -10,6 +10,7 @@ from kubesandbox.objects import Object
 from kubesandbox.patch import KindSchema, from_crd
 from kubesandbox.schema import Schema, compile_schema
 from kubesandbox.schema.causes import Cause, go_float
+from kubesandbox.schema.scale import scale_causes
 from kubesandbox.strategy import Request, Strategy
 from kubesandbox.tables import AGE, NAME, Columns, custom_column
 
@@ -24,6 +25,7 @@ class CustomStrategy(Strategy):
     def __init__(self, version: Object) -> None:
         self.definition = version
         self.has_status = "status" in (version.get("subresources") or {})
+        self.scale: Object | None = (version.get("subresources") or {}).get("scale")
         self.resets = ("status",) if self.has_status else ()
         self._paths = {
             entry["jsonPath"].removeprefix("."): compile_path(entry["jsonPath"])
@@ -43,13 +45,14 @@ class CustomStrategy(Strategy):
         self.schema.default(obj)
 
     def validate(self, obj: Object, request: Request) -> list[Cause]:
-        return self.schema.validate(obj)
+        return self.schema.validate(obj, also=scale_causes(self.scale, obj))
 
     def validate_update(self, obj: Object, old: Object, request: Request) -> list[Cause]:
-        return self.schema.validate(obj, old)
+        return self.schema.validate(obj, old, also=scale_causes(self.scale, obj))
 
     def validate_status(self, obj: Object, old: Object, request: Request) -> list[Cause]:
-        return self.schema.validate(obj, old, subresource="status")
+        also = scale_causes(self.scale, obj, status_only=True)
+        return self.schema.validate(obj, old, subresource="status", also=also)
 
     def fields(self, obj: Object) -> Mapping[str, str]:
         return {path: _text(find(obj)) for path, find in self._paths.items()}
