@@ -7,8 +7,11 @@ import signal
 import sys
 from pathlib import Path
 
-from kubesandbox.client import Client, Config, ConfigError
+import aiohttp
+
+from kubesandbox.client import ApiError, Client, Config, ConfigError
 from kubesandbox.node.agent import Node, NodeOptions
+from kubesandbox.node.registration import NodeNameTakenError
 
 
 def main(argv: list[str]) -> int:
@@ -30,7 +33,13 @@ def main(argv: list[str]) -> int:
         print(error, file=sys.stderr)
         return 1
     chosen = NodeOptions(name=options.name, router_port=options.router_port, root=options.root)
-    return asyncio.run(_serve(config, chosen))
+    try:
+        return asyncio.run(_serve(config, chosen))
+    except NodeNameTakenError as error:
+        print(error, file=sys.stderr)
+    except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
+        print(f"cannot join {config.server}: {error}", file=sys.stderr)
+    return 1
 
 
 async def _serve(config: Config, options: NodeOptions) -> int:
@@ -38,7 +47,7 @@ async def _serve(config: Config, options: NodeOptions) -> int:
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(name, done.set)
-    async with Client(config, user_agent="kubesandbox-node") as client, Node(client, options) as node:
+    async with Client(config, user_agent="kubelet") as client, Node(client, options) as node:
         print(f"node {node.name} is ready, router at {node.router_url}", flush=True)
         failed = asyncio.create_task(node.wait())
         ended = asyncio.create_task(done.wait())

@@ -26,6 +26,10 @@ LABEL = "kubesandbox.dev/runtime"
 """Marks the nodes of which the pods are local processes: the router maps only these nodes' pod addresses."""
 
 
+class NodeNameTakenError(Exception):
+    """Another node of this name is at work."""
+
+
 @dataclass(frozen=True, slots=True)
 class Description:
     """What the Node object says of this machine."""
@@ -70,6 +74,7 @@ class Registration:
         except ApiError as error:
             if not error.already_exists:
                 raise
+            await self._refuse_twin()
             answer = await self._client.patch(NODES, "", self._node.name, {"metadata": {"labels": labels}})
         self._uid = answer["metadata"]["uid"]
         await self._client.patch(NODES, "", self._node.name, {"status": self._status()}, subresource="status")
@@ -101,6 +106,24 @@ class Registration:
         with contextlib.suppress(ApiError, aiohttp.ClientError, TimeoutError, OSError):
             async with asyncio.timeout(2):
                 await self._client.delete(NODES, "", self._node.name, uid=self._uid)
+
+    async def _refuse_twin(self) -> None:
+        """Two nodes of one name would both run its pods: refuse if the other one's kubelet still answers."""
+        held = await self._client.get(NODES, "", self._node.name)
+        status = held.get("status") or {}
+        port = ((status.get("daemonEndpoints") or {}).get("kubeletEndpoint") or {}).get("Port")
+        addresses = [entry["address"] for entry in status.get("addresses") or () if entry["type"] == "InternalIP"]
+        if not port or not addresses or (addresses[0], port) == (self._node.address, self._node.kubelet_port):
+            return
+        try:
+            async with asyncio.timeout(1):
+                _, writer = await asyncio.open_connection(addresses[0], port)
+        except (OSError, TimeoutError):
+            return
+        writer.close()
+        raise NodeNameTakenError(
+            f"a node named {self._node.name} is already at work at {addresses[0]}:{port}: choose another name"
+        )
 
     async def _renew(self) -> None:
         spec: Object = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import secrets
 from collections.abc import AsyncIterator
@@ -13,10 +12,9 @@ import aiohttp
 import pytest_asyncio
 from tests.integration.kubesandbox.world import World
 
-from kubesandbox import controllers
-from kubesandbox.assembly import Sandbox
+from kubesandbox.assembly import Options, Sandbox
 from kubesandbox.client import Client, Config
-from kubesandbox.client.resources import NAMESPACES
+from kubesandbox.client.resources import NAMESPACES, SERVICE_ACCOUNTS
 from kubesandbox.node import Node, NodeOptions
 
 NODE_ENVIRONMENT = {**os.environ, "SECRET_OF_THE_NODE": "leaked"}
@@ -26,20 +24,19 @@ NODE_ENVIRONMENT = {**os.environ, "SECRET_OF_THE_NODE": "leaked"}
 async def world(kubeconfig: Path | None, tmp_path: Path) -> AsyncIterator[World]:
     async with AsyncExitStack() as stack:
         if kubeconfig is None:
-            sandbox = await stack.enter_async_context(Sandbox())
+            sandbox = await stack.enter_async_context(Sandbox(Options(node=False)))
             config = Config(server=sandbox.url)
         else:
             config = Config.load(kubeconfig)
         client = await stack.enter_async_context(Client(config))
-        if kubeconfig is None:
-            running = asyncio.create_task(controllers.run(client))
-            stack.push_async_callback(asyncio.wait, [running])
-            stack.callback(running.cancel)
         name = f"node-{secrets.token_hex(4)}"
         options = NodeOptions(name=name, root=tmp_path / "node", back_off_scale=0.02, environment=NODE_ENVIRONMENT)
         node = await stack.enter_async_context(Node(client, options))
         session = await stack.enter_async_context(aiohttp.ClientSession())
         namespace = f"t-{secrets.token_hex(4)}"
         await client.create(NAMESPACES, {"metadata": {"name": namespace}})
-        yield World(client, node, namespace, session)
+        made = World(client, node, namespace, session)
+        # A pod is refused until the namespace has its ServiceAccount, on a real control plane too.
+        await made.until(SERVICE_ACCOUNTS, "default", lambda _: True)
+        yield made
         await client.delete(NAMESPACES, "", namespace)
