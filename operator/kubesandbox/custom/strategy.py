@@ -10,7 +10,6 @@ from kubesandbox.objects import Object
 from kubesandbox.patch import KindSchema, from_crd
 from kubesandbox.schema import Schema, compile_schema
 from kubesandbox.schema.causes import Cause, go_float
-from kubesandbox.schema.scale import scale_causes
 from kubesandbox.strategy import Request, Strategy
 from kubesandbox.tables import AGE, NAME, Columns, custom_column
 
@@ -45,14 +44,13 @@ class CustomStrategy(Strategy):
         self.schema.default(obj)
 
     def validate(self, obj: Object, request: Request) -> list[Cause]:
-        return self.schema.validate(obj, also=scale_causes(self.scale, obj))
+        return self.schema.validate(obj, scale=self.scale)
 
     def validate_update(self, obj: Object, old: Object, request: Request) -> list[Cause]:
-        return self.schema.validate(obj, old, also=scale_causes(self.scale, obj))
+        return self.schema.validate(obj, old, scale=self.scale)
 
     def validate_status(self, obj: Object, old: Object, request: Request) -> list[Cause]:
-        also = scale_causes(self.scale, obj, status_only=True)
-        return self.schema.validate(obj, old, subresource="status", also=also)
+        return self.schema.validate(obj, old, subresource="status", scale=self.scale)
 
     def fields(self, obj: Object) -> Mapping[str, str]:
         return {path: _text(find(obj)) for path, find in self._paths.items()}

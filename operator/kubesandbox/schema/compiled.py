@@ -10,6 +10,7 @@ from kubesandbox.schema.causes import JSON, Cause
 from kubesandbox.schema.correlation import Correlation
 from kubesandbox.schema.embedded import embedded
 from kubesandbox.schema.node import Node, read
+from kubesandbox.schema.scale import scale_causes
 
 
 class Schema:
@@ -35,15 +36,18 @@ class Schema:
         """Every cause for which kube-apiserver refuses `obj`; with `old`, as an update of that.
 
         An update is not refused for what was wrong before in a part that it leaves alone. `subresource` `status`
-        looks at the status only, as kube-apiserver does (CEL rules run on the whole object all the same). `also` are
-        causes found elsewhere, in metadata: CEL rules are not run after some of them.
+        looks at the status only, as kube-apiserver does (CEL rules run on the whole object all the same). `scale` is
+        the version's scale subresource. `also` are causes found elsewhere, in metadata: CEL rules are not run after
+        some of them.
         """
         found = list(also)
         correlation = None if old is None else Correlation(obj, old, self.root)
         if subresource == "status":
             found += self._status(obj, correlation)
+            found += scale_causes(scale, obj, status_only=True)
         else:
             found += openapi.validate(self.root, obj, correlation)
+            found += scale_causes(scale, obj)
             found += embedded(self.root, obj)
         repeated = uniqueness.duplicates(self.root, obj)
         if repeated and (old is None or not uniqueness.duplicates(self.root, old)):

@@ -6,6 +6,7 @@ import pytest
 
 from kubesandbox.schema.scale import scale_causes
 
+ACCESS = "accessor error: 5 is of the type int64, expected string"
 SCALE = {
     "specReplicasPath": ".spec.replicas",
     "statusReplicasPath": ".status.replicas",
@@ -25,10 +26,7 @@ SCALE = {
         ),
         (
             {"status": {"selector": 5}},
-            [
-                '.status.selector: Invalid value: "": .status.selector accessor error: '
-                "5 is of the type int64, expected string"
-            ],
+            [f'.status.selector: Invalid value: "": .status.selector {ACCESS}'],
         ),
     ],
 )
