@@ -120,5 +120,7 @@ class WebhookSettings(_Settings):
     """Seconds that fetching one file may take."""
     backfill_seconds: float = Field(default=300, gt=0)
     """Seconds between two looks at Twilio for messages that no webhook brought."""
+    settling_seconds: float = Field(default=20, ge=0)
+    """Age that a message at Twilio has when its webhook is no longer waited for: Twilio tries for 15 seconds."""
     missed_seconds: float = Field(default=3600, gt=0)
     """Age beyond which a message that no webhook brought is recorded and not answered."""

@@ -13,7 +13,7 @@ from switchboard.kube.errors import KubeError
 from switchboard.log.errors import LogError
 from switchboard.log.protocol import ConversationLog
 from switchboard.providers.base import Channel, InboundMessage
-from switchboard.providers.errors import ProviderError
+from switchboard.providers.errors import CredentialsError, ProviderError
 from switchboard.providers.twilio.inbound import PROVIDER, format_address, parse_address
 from switchboard.providers.twilio.opt_out import keyword
 from switchboard.providers.twilio.resources import Message
@@ -24,12 +24,8 @@ from switchboard.webhook.intake import Asking, Desk
 log = logging.getLogger(__name__)
 
 LEASE_SECONDS = 120.0
-SETTLING = timedelta(seconds=20)
-"""Messages younger than this are left to their webhook: Twilio delivers, with all retries, within 15 seconds."""
 OVERLAP = timedelta(minutes=5)
 """How far behind the cursor is looked again: Twilio's listing is not in the order of arrival to the second."""
-AGAIN_SECONDS = 30.0
-"""Least time between two looks for one connector, however often something makes us doubt."""
 _LIMIT = 10_000
 
 
@@ -43,6 +39,8 @@ class Backfill:
     holder: str
     interval: float
     """Seconds between two looks."""
+    settling: timedelta
+    """Messages younger than this are left to their webhook."""
     missed: timedelta
     """Age beyond which a message is recorded and not answered."""
     retention: timedelta
@@ -89,7 +87,8 @@ class Backfill:
         doubted = self._doubts.get(name)
         if doubted is None:
             return looked + self.interval
-        return max(doubted + SETTLING.total_seconds() + 1, looked + AGAIN_SECONDS)
+        settled = self.settling.total_seconds()
+        return max(doubted + settled, looked + 1.5 * settled)
 
     async def _look(self, connector: Connector) -> None:
         try:
@@ -101,10 +100,12 @@ class Backfill:
             try:
                 async with asyncio.timeout(LEASE_SECONDS - 10):
                     await self._record(connector, self._since(connector, cursor, now), now)
-                cursor = now - SETTLING
+                cursor = now - self.settling
             finally:
                 await self.conversations.backfilled(lease, cursor)
         except (ProviderError, LogError, KubeError, TimeoutError) as error:
+            if isinstance(error, CredentialsError):
+                self.connectors.refresh()
             log.warning("looking for missed messages failed", extra={"connector": connector.name, "error": str(error)})
             self.doubt(connector.name)
 
@@ -117,13 +118,14 @@ class Backfill:
         listed: list[Message] = []
         for address in addresses(connector):
             listed += await connector.client.list_messages(to=address, sent_since=since.date(), limit=_LIMIT)
-        until = now - SETTLING
+        until = now - self.settling
         found = [one for one in listed if one.inbound and (at := time_of(one)) is not None and since <= at <= until]
         if not connector.number:
             found = [one for one in found if one.messaging_service_sid == connector.messaging_service]
         account = connector.credentials.account_sid
         known = await self.conversations.known(PROVIDER, account, [one.sid for one in found])
-        missing = sorted((one for one in found if one.sid not in known), key=lambda one: time_of(one) or now)
+        missing = [one for one in reversed(found) if one.sid not in known]  # the list begins with the newest
+        missing.sort(key=lambda one: time_of(one) or now)  # to the second; what is equal keeps its order
         for one in missing:
             await self._take(connector, one, now)
         if missing:

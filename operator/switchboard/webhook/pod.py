@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 from datetime import timedelta
 
@@ -106,6 +107,7 @@ class Pod:
             desk,
             settings.pod_name,
             settings.backfill_seconds,
+            timedelta(seconds=settings.settling_seconds),
             timedelta(seconds=settings.missed_seconds),
             retention,
             self._onboarding.ask,
@@ -211,3 +213,8 @@ class Pod:
         await self._public.stop()
         await self._private.stop()
         await self._connections.close()
+
+
+async def _warm_up() -> None:
+    """Loads what the first reply needs, so that it need not wait for it."""
+    await asyncio.to_thread(importlib.import_module, "switchboard.providers.twilio.transport")

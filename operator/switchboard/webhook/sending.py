@@ -48,7 +48,7 @@ def window_closed(turn: Turn, now: datetime) -> bool:
 
 def pause(attempts: int, retry_after: float | None) -> float:
     """Seconds before the next attempt: doubling to a minute, with jitter, and never sooner than Twilio asks."""
-    longest = min(60.0, 2.0 ** min(attempts - 1, 10))
+    longest = min(60.0, 0.5 * 2.0 ** min(attempts - 1, 10))
     return max(retry_after or 0.0, random.uniform(longest / 2, longest))  # noqa: S311 - jitter
 
 

@@ -39,6 +39,11 @@ class Supervisor:
             failures += 1
             await asyncio.sleep(min(_LONGEST_PAUSE, pause * 2 ** (failures - 1)))
 
+    def once(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """As `start`, for what ends by itself."""
+        self.start(name, work)
+        self._tasks[name].add_done_callback(lambda _: self._tasks.pop(name, None))
+
     @property
     def dead(self) -> list[str]:
         """Tasks that have ended though nobody stopped them."""
