@@ -87,7 +87,7 @@ def endpoints_subsets(service: Object, pods: Iterable[Object]) -> list[Object]:
         for field, ready in (("addresses", True), ("notReadyAddresses", False)):
             listed = [
                 {"ip": e["addresses"][0], "nodeName": e["nodeName"], "targetRef": e["targetRef"]}
-                for e in endpoints
+                for e in sorted(endpoints, key=lambda e: tuple(map(int, e["addresses"][0].split("."))))
                 if e["conditions"]["ready"] is ready and not e["conditions"]["terminating"]
             ]
             if listed:

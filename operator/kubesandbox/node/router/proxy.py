@@ -83,7 +83,7 @@ class Router:
             raise RuntimeError("the router is closed")
         headers = _forwarded(request)
         for address, port in endpoints:
-            url = f"http://{address}:{port}{request.raw_path}"
+            url = f"http://{address}:{port}{request.rel_url.raw_path_qs}"
             try:
                 upstream = await self._session.request(
                     request.method,
