@@ -31,7 +31,13 @@ class Schema:
         return [f"unknown field {causes.quote(path)}" for path in pruning.prune(self.root, obj)]
 
     def validate(
-        self, obj: JSON, old: JSON = None, *, subresource: str = "", also: Iterable[Cause] = ()
+        self,
+        obj: JSON,
+        old: JSON = None,
+        *,
+        subresource: str = "",
+        scale: Mapping[str, JSON] | None = None,
+        also: Iterable[Cause] = (),
     ) -> list[Cause]:
         """Every cause for which kube-apiserver refuses `obj`; with `old`, as an update of that.
 
