@@ -87,13 +87,12 @@ def rewrite(text: str, mounts: Mapping[str, Path]) -> str:
 
     A path counts where it stands as a whole or as a prefix up to a slash, and not inside a longer name.
     """
-    for mount in sorted(mounts, key=len, reverse=True):
-        path = mount.rstrip("/")
-        if path:
-            pattern = rf"(?<![\w./-]){re.escape(path)}(?![\w.-])"
-            real = str(mounts[mount])
-            text = re.sub(pattern, lambda _, real=real: real, text)  # type: ignore[misc]
-    return text
+    real = {mount.rstrip("/"): str(path) for mount, path in mounts.items() if mount.rstrip("/")}
+    if not real:
+        return text
+    # In one pass: where a mount really is may itself begin with another mount's path, /tmp above all.
+    longest_first = "|".join(re.escape(path) for path in sorted(real, key=len, reverse=True))
+    return re.sub(rf"(?<![\w./-])({longest_first})(?![\w.-])", lambda match: real[match[1]], text)
 
 
 def field_value(path: str, pod: Object, facts: Facts) -> str:

@@ -129,3 +129,8 @@ def test_quantities_divide_and_round_up(text: str, divisor: str, expected: str) 
 def test_what_is_no_quantity_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a quantity"):
         quantity.parse(text)
+
+
+def test_a_mount_is_not_looked_for_where_another_really_is() -> None:
+    mounts = {"/tmp": Path("/tmp/pod/tmp"), "/etc/cfg": Path("/tmp/pod/cfg")}
+    assert rewrite("/etc/cfg/a /tmp/b", mounts) == "/tmp/pod/cfg/a /tmp/pod/tmp/b"
