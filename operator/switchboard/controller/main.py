@@ -126,20 +126,15 @@ async def _lead(
         ]
         if not await _first(watches.synced.wait(), stop):
             return 0
-        kopf_ready = asyncio.Event()
-        kopf_stop = asyncio.Event()
-        kopf: asyncio.Future[object] = asyncio.ensure_future(watches.kopf(kopf_stop, kopf_ready))
-        parts.push_async_callback(_end_kopf, kopf, kopf_stop)
         working.append(await parts.enter_async_context(_task(queue.run(), "queue")))
-        await _first(kopf_ready.wait(), stop)
         health.ready = True
         log.info("the operator works")
         stopping = await parts.enter_async_context(_task(stop.wait(), "stop"))
-        await asyncio.wait([lost, stopping, kopf, *working], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([lost, stopping, *working], return_when=asyncio.FIRST_COMPLETED)
         health.ready = False
         if lost.done() and not stop.is_set():
             return LEASE_LOST
-        for task in (kopf, *working):
+        for task in working:
             if task.done() and not task.cancelled() and (error := task.exception()) is not None:
                 raise error
         log.info("the operator ends")
@@ -184,10 +179,3 @@ def _connectors(store: Store) -> list[tuple[Key, TwilioConnector]]:
         if connector is not None:
             found.append((Key(CONNECTOR, connector.metadata.namespace, connector.metadata.name), connector))
     return sorted(found, key=lambda pair: (str(pair[1].metadata.creation_timestamp), pair[0]))
-
-
-async def _end_kopf(task: asyncio.Future[object], stop: asyncio.Event) -> None:
-    stop.set()
-    with contextlib.suppress(asyncio.CancelledError, TimeoutError):
-        async with asyncio.timeout(5):
-            await asyncio.gather(task, return_exceptions=True)

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Coroutine
 from contextlib import aclosing
 from typing import Any
 
-import kopf
-
 from switchboard.api.meta import LABEL_AGENT, LABEL_USE
 from switchboard.controller.context import Context
+from switchboard.controller.kopfing import Kopf
 from switchboard.controller.triggers import Triggers
 from switchboard.kube import resources
 from switchboard.kube.client import Synced
@@ -78,36 +76,6 @@ class Watches:
             except KubeError as error:
                 log.warning("the listing failed, the next is due later", extra={"error": str(error)})
 
-    async def kopf(self, stop: asyncio.Event, ready: asyncio.Event) -> None:
-        """Runs kopf until `stop` is set; `ready` is set when it watches."""
-        registry = kopf.OperatorRegistry()
-        for resource in OURS:
-            self._handle(registry, resource)
-        kopf.on.login(registry=registry)(_login)
-        settings = kopf.OperatorSettings()
-        # A worker keeps its place for `idle_timeout` after its last event: with a limit, it has to be short.
-        settings.queueing.worker_limit = 20
-        settings.queueing.idle_timeout = 0.01
-        settings.posting.enabled = False
-        settings.scanning.disabled = True
-        settings.watching.server_timeout = 290
-        settings.networking.request_timeout = 30
-        await kopf.operator(
-            registry=registry,
-            settings=settings,
-            standalone=True,
-            clusterwide=not self._context.settings.namespaces,
-            namespaces=self._context.settings.namespaces,
-            stop_flag=stop,
-            ready_flag=ready,
-        )
-
-    def _handle(self, registry: Any, resource: ResourceType) -> None:
-        # on.event alone: no finalizer, no annotation, no progress is kept on the object.
-        @kopf.on.event(resource.group, resource.version, resource.plural, registry=registry, id=resource.plural)
-        async def seen(event: Any, **_: Any) -> None:
-            self._seen(resource, event["type"], event["object"])
-
     def _seen(self, resource: ResourceType, kind: str | None, obj: Object) -> None:
         obj = dict(obj)
         obj.setdefault("apiVersion", resource.api_version)
@@ -130,6 +98,7 @@ class Watches:
     def work(self) -> list[Coroutine[Any, Any, None]]:
         """What has to run as long as the operator does."""
         return [
+            Kopf(OURS, self._context.settings.namespaces, self._seen).run(),
             self.resync(),
             *(self._watch(resource, namespace) for namespace in self._namespaces for resource in self._made),
             *(self._watch_secrets(namespace) for namespace in self._namespaces),
@@ -181,10 +150,3 @@ class Watches:
         self._unsynced.discard((resource.plural, namespace))
         if not self._unsynced:
             self.synced.set()
-
-
-def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-    """How kopf reaches the API server: as the rest of us does."""
-    if os.environ.get("KUBECONFIG"):
-        return kopf.login_with_kubeconfig(**kwargs) or kopf.login_via_client(**kwargs)
-    return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)

@@ -1,0 +1,105 @@
+"""kopf, in a thread and an event loop of its own.
+
+In ours it would take over the signals and, at its end, wait for and then cancel every task that it did not find when it
+began (`kopf.operator`, 1.45: "hung tasks"), our reconciling among them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import kopf
+
+from switchboard.kube.resources import Object, ResourceType
+
+log = logging.getLogger(__name__)
+
+Seen = Callable[[ResourceType, str | None, Object], None]
+"""Takes in an event: the type, what happened (None for what is listed at the start), the object."""
+
+
+class Kopf:
+    """Watches resource types and hands on each event, in the loop that started it."""
+
+    def __init__(self, resources: Sequence[ResourceType], namespaces: Sequence[str], seen: Seen) -> None:
+        self._resources = resources
+        self._namespaces = namespaces
+        self._seen = seen
+        self._ready = threading.Event()
+        self._stop = threading.Event()
+
+    async def run(self) -> None:
+        """Runs until it is cancelled. Raises what kopf ended with."""
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[None] = loop.create_future()
+
+        def work() -> None:
+            try:
+                asyncio.run(self._operate(loop))
+            except Exception as error:  # noqa: BLE001 - handed on to who waits
+                _end(loop, ended, error)
+            else:
+                _end(loop, ended, None)
+
+        thread = threading.Thread(target=work, name="kopf", daemon=True)
+        thread.start()
+        try:
+            await ended
+        finally:
+            self._stop.set()
+            await asyncio.to_thread(thread.join, 5.0)
+
+    async def _operate(self, loop: asyncio.AbstractEventLoop) -> None:
+        # Each event is told at INFO, with all of kopf's settings as extra fields.
+        logging.getLogger("kopf").setLevel(logging.WARNING)
+        registry = kopf.OperatorRegistry()
+        for resource in self._resources:
+            self._handle(registry, resource, loop)
+        kopf.on.login(registry=registry)(_login)
+        settings = kopf.OperatorSettings()
+        # A worker keeps its place for `idle_timeout` after its last event: with a limit, it has to be short.
+        settings.queueing.worker_limit = 20
+        settings.queueing.idle_timeout = 0.01
+        settings.posting.enabled = False
+        settings.scanning.disabled = True
+        settings.watching.server_timeout = 290
+        settings.networking.request_timeout = 30
+        await kopf.operator(
+            registry=registry,
+            settings=settings,
+            standalone=True,
+            clusterwide=not self._namespaces,
+            namespaces=self._namespaces,
+            stop_flag=self._stop,
+        )
+
+    def _handle(self, registry: Any, resource: ResourceType, loop: asyncio.AbstractEventLoop) -> None:
+        # on.event alone: no finalizer, no annotation, no progress is kept on the object.
+        @kopf.on.event(resource.group, resource.version, resource.plural, registry=registry, id=resource.plural)
+        async def seen(event: Any, **_: Any) -> None:
+            loop.call_soon_threadsafe(self._seen, resource, event["type"], dict(event["object"]))
+
+
+def _end(loop: asyncio.AbstractEventLoop, ended: asyncio.Future[None], error: Exception | None) -> None:
+    def tell() -> None:
+        if ended.done():
+            return
+        if error is not None:
+            ended.set_exception(error)
+        else:
+            ended.set_result(None)
+
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(tell)
+
+
+def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:
+    """How kopf reaches the API server: as the rest of us does."""
+    if os.environ.get("KUBECONFIG"):
+        return kopf.login_with_kubeconfig(**kwargs) or kopf.login_via_client(**kwargs)
+    return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
