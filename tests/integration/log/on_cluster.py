@@ -42,6 +42,10 @@ class OnCluster:
         for log in self.logs:
             log._bell.ring()
 
+    async def creep(self, seconds: float) -> None:
+        """Time goes by, and nobody is told."""
+        self.clock.time += timedelta(seconds=seconds)
+
     async def now(self) -> datetime:
         return self.clock.now()
 

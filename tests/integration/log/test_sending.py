@@ -1,0 +1,300 @@
+"""No part is sent twice, and what nobody can tell is said."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from tests.integration.log.harness import LEASE, World, replies
+
+from switchboard.log.errors import LeaseLost, OptedOut
+from switchboard.log.records import DeliveryNews, DeliveryResult
+from switchboard.providers.base import DeliveryState
+
+QUEUED, SENT, DELIVERED, READ = (
+    DeliveryState.QUEUED,
+    DeliveryState.SENT,
+    DeliveryState.DELIVERED,
+    DeliveryState.READ,
+)
+FAILED, UNDELIVERED = DeliveryState.FAILED, DeliveryState.UNDELIVERED
+
+
+async def test_parts_are_sent_in_order_each_under_an_attempt_of_its_own(world: World) -> None:
+    name = await world.told()
+    turn = await world.answered("part 1", "part 2", "part 3")
+    assert [part.body for part in turn.outbound] == ["part 1", "part 2", "part 3"]
+    attempts = []
+    for number, part in enumerate(turn.outbound):
+        attempt = await world.log.begin_attempt(turn, part, seconds=10)
+        await world.log.confirm(turn, attempt, f"SM{number}", QUEUED)
+        attempts.append(attempt.id)
+    await world.log.release(turn)
+    assert len(set(attempts)) == 3
+    assert await world.states(name) == [
+        ("hello", "Answered"),
+        ("part 1", "Sent"),
+        ("part 2", "Sent"),
+        ("part 3", "Sent"),
+    ]
+    assert [one.provider_message_id for one in (await world.log.history(name))[1:]] == ["SM0", "SM1", "SM2"]
+    assert await world.claim() is None
+
+
+async def test_an_attempt_is_on_record_before_it_is_made(world: World) -> None:
+    await world.told()
+    turn, part, attempt = await world.begun()
+    now = await world.now()
+    other = await world.another()
+    await world.seen()
+    kept = await world.one(part.name, other)
+    assert kept.attempt == attempt
+    assert (kept.state, kept.attempts, attempt.number, attempt.message) == ("Sending", 1, 1, part.name)
+    assert abs(attempt.deadline - now - timedelta(seconds=10)) < timedelta(seconds=5)
+    assert abs(attempt.unconfirmed_after - now - timedelta(seconds=120)) < timedelta(seconds=5)
+    assert attempt.fence == turn.fence
+
+
+async def test_of_two_attempts_for_one_part_one_is_made(world: World) -> None:
+    await world.told()
+    turn, part, _ = await world.begun()
+    kept = await world.one(part.name)
+    with pytest.raises(LeaseLost):
+        await world.log.begin_attempt(turn, kept, seconds=10)
+
+
+async def test_an_attempt_whose_recording_was_not_confirmed_to_us_can_be_begun_again_by_us_alone(world: World) -> None:
+    await world.told()
+    turn, part, attempt = await world.begun()
+    assert (await world.log.begin_attempt(turn, part, seconds=10)).id == attempt.id
+
+
+async def test_the_lease_outlasts_the_request(world: World) -> None:
+    await world.told()
+    turn = await world.answered("answer")
+    await world.advance(LEASE - 1)
+    attempt = await world.log.begin_attempt(turn, turn.outbound[0], seconds=10)
+    await world.advance(10)
+    other = await world.another()
+    await world.seen()
+    assert await world.claim(other, "pod-b") is None
+    await world.log.confirm(turn, attempt, "SMa", QUEUED)
+
+
+async def test_a_part_that_was_never_begun_is_sent_by_the_successor(world: World) -> None:
+    await world.told()
+    turn = await world.answered("part 1", "part 2")
+    attempt = await world.log.begin_attempt(turn, turn.outbound[0], seconds=10)
+    await world.log.confirm(turn, attempt, "SMa", QUEUED)
+    other = await world.another()
+    await world.advance(LEASE * 2)
+    await world.seen()
+    again = await world.claimed(other, "pod-b")
+    assert not again.runs
+    assert [(part.body, part.attempt) for part in again.outbound] == [("part 2", None)]
+    assert [message.body for message in again.messages] == ["hello"]
+    await other.begin_attempt(again, again.outbound[0], seconds=10)
+
+
+async def test_an_attempt_of_the_dead_is_waited_out_then_told_and_not_made_again(world: World) -> None:
+    name = await world.told()
+    _, part, attempt = await world.begun()
+    other = await world.another()
+    await world.seen()
+    await world.advance(119)
+    assert await world.claim(other, "pod-b") is None
+    await world.advance(2)
+    again = await world.claimed(other, "pod-b")
+    (doubtful,) = again.outbound
+    assert doubtful.attempt == attempt
+    with pytest.raises(LeaseLost):
+        await other.begin_attempt(again, doubtful, seconds=10)
+    await other.unknown(again, attempt, error="Nobody confirmed it.")
+    await other.release(again)
+    kept = await world.one(part.name, other)
+    assert (kept.state, kept.error) == ("DeliveryUnknown", "Nobody confirmed it.")
+    assert await world.claim(other, "pod-b") is None
+    await world.seen()
+    assert await world.states(name) == [("hello", "Answered"), ("answer", "DeliveryUnknown")]
+
+
+async def test_nothing_is_given_up_before_its_time(world: World) -> None:
+    await world.told()
+    turn, _, attempt = await world.begun()
+    with pytest.raises(ValueError, match="may yet be confirmed"):
+        await world.log.unknown(turn, attempt, error="?")
+
+
+async def test_a_callback_adopts_what_the_dead_had_sent(world: World) -> None:
+    name = await world.told()
+    _, part, attempt = await world.begun()
+    other = await world.another()
+    await world.seen()
+    assert await other.deliver(DeliveryNews("SMa", SENT, attempt=attempt.id)) == "Adopted"
+    kept = await world.one(part.name, other)
+    assert (kept.state, kept.delivery, kept.provider_message_id, kept.attempt) == ("Sent", SENT, "SMa", None)
+    await world.advance(LEASE * 2)
+    assert await world.claim(other, "pod-b") is None
+    await world.told("next")
+    await world.seen()
+    assert [message.body for message in (await world.claimed(other, "pod-b")).messages] == ["next"]
+    assert (await world.states(name))[1] == ("answer", "Sent")
+
+
+async def test_a_callback_that_overtakes_the_answer_to_the_request_is_kept(world: World) -> None:
+    await world.told()
+    turn, part, attempt = await world.begun()
+    other = await world.another()
+    await world.seen()
+    assert await other.deliver(DeliveryNews("SMa", DELIVERED, attempt=attempt.id)) == "Adopted"
+    await world.log.confirm(turn, attempt, "SMa", QUEUED)
+    assert (await world.one(part.name)).delivery == DELIVERED
+
+
+async def test_a_callback_for_what_was_given_up_still_adopts(world: World) -> None:
+    await world.told()
+    _, part, attempt = await world.begun()
+    await world.advance(121)
+    again = await world.claimed(holder="pod-b")
+    await world.log.unknown(again, attempt, error="?")
+    assert await world.log.deliver(DeliveryNews("SMa", DELIVERED, attempt=attempt.id)) == "Adopted"
+    kept = await world.one(part.name)
+    assert (kept.state, kept.delivery, kept.error) == ("Sent", DELIVERED, None)
+
+
+async def test_what_a_stale_worker_sent_is_kept_and_it_is_told_to_stop(world: World) -> None:
+    await world.told()
+    turn, part, attempt = await world.begun()
+    other = await world.another()
+    await world.seen()
+    await world.advance(121)
+    await world.claimed(other, "pod-b")
+    await world.seen()
+    with pytest.raises(LeaseLost):
+        await world.log.confirm(turn, attempt, "SMa", QUEUED)
+    await world.seen()
+    kept = await world.one(part.name, other)
+    assert (kept.state, kept.provider_message_id) == ("Sent", "SMa")
+
+
+async def test_what_was_put_off_is_tried_again_when_due_under_a_new_attempt(world: World) -> None:
+    await world.told()
+    turn, part, first = await world.begun()
+    retry_at = await world.now() + timedelta(seconds=30)
+    await world.log.refuse(turn, first, code=20429, error="Too many requests.", retry_at=retry_at)
+    kept = await world.one(part.name)
+    assert (kept.state, kept.error_code, kept.error, kept.attempt) == ("Sending", 20429, "Too many requests.", None)
+    assert kept.not_before is not None
+    await world.log.release(turn)
+    assert await world.claim() is None
+    await world.advance(31)
+    again = await world.claimed(holder="pod-b")
+    second = await world.log.begin_attempt(again, again.outbound[0], seconds=10)
+    assert (second.number, second.id == first.id) == (2, False)
+    await world.log.confirm(again, second, "SMb", QUEUED)
+    kept = await world.one(part.name)
+    assert (kept.state, kept.attempts, kept.error, kept.error_code) == ("Sent", 2, None, None)
+
+
+async def test_what_was_refused_ends_with_its_meaning_and_the_next_part_goes_on(world: World) -> None:
+    name = await world.told()
+    turn = await world.answered("part 1", "part 2")
+    attempt = await world.log.begin_attempt(turn, turn.outbound[0], seconds=10)
+    await world.log.refuse(turn, attempt, code=21614, error="The number is no mobile.")
+    following = await world.log.begin_attempt(turn, turn.outbound[1], seconds=10)
+    await world.log.confirm(turn, following, "SMb", QUEUED)
+    await world.log.release(turn)
+    kept = (await world.log.history(name))[1]
+    assert (kept.state, kept.error_code, kept.error) == ("Failed", 21614, "The number is no mobile.")
+    assert await world.claim() is None
+
+
+async def test_nothing_is_sent_to_who_sent_stop(world: World) -> None:
+    await world.told()
+    turn = await world.answered("part 1", "part 2")
+    other = await world.another()
+    await world.seen()
+    await other.record(world.inbound("STOP", keyword="Stop", state="Ignored"))
+    await world.seen()
+    with pytest.raises(OptedOut):
+        await world.log.begin_attempt(turn, turn.outbound[0], seconds=10)
+    assert {state for _, state in await world.states(turn.conversation.name)} == {"Answered", "Cancelled", "Ignored"}
+    await world.log.release(turn)
+    assert await world.claim() is None
+
+
+async def test_a_part_can_be_cancelled_with_its_reason(world: World) -> None:
+    await world.told()
+    turn = await world.answered("too late for whatsapp")
+    await world.log.cancel(turn, turn.outbound[0], error="WindowClosed")
+    await world.log.release(turn)
+    kept = await world.one(turn.outbound[0].name)
+    assert (kept.state, kept.error) == ("Cancelled", "WindowClosed")
+    assert await world.claim() is None
+
+
+@pytest.mark.parametrize(
+    ("known", "news", "result", "delivery"),
+    [
+        (QUEUED, SENT, "Applied", SENT),
+        (SENT, QUEUED, "Stale", SENT),
+        (SENT, SENT, "Stale", SENT),
+        (DELIVERED, SENT, "Stale", DELIVERED),
+        (DELIVERED, FAILED, "Stale", DELIVERED),
+        (DELIVERED, READ, "Applied", READ),
+        (READ, DELIVERED, "Stale", READ),
+        (UNDELIVERED, DELIVERED, "Stale", UNDELIVERED),
+    ],
+)
+async def test_news_is_applied_by_rank_and_never_backwards(
+    world: World, known: DeliveryState, news: DeliveryState, result: DeliveryResult, delivery: DeliveryState
+) -> None:
+    await world.told()
+    turn, part, attempt = await world.begun()
+    await world.log.confirm(turn, attempt, "SMa", known)
+    assert await world.log.deliver(DeliveryNews("SMa", news, attempt=attempt.id)) == result
+    assert (await world.one(part.name)).delivery == delivery
+
+
+async def test_news_of_a_failure_says_why(world: World) -> None:
+    await world.told()
+    turn, part, attempt = await world.begun()
+    await world.log.confirm(turn, attempt, "SMa", QUEUED)
+    news = DeliveryNews("SMa", UNDELIVERED, error_code=30006, error="A landline.")
+    assert await world.log.deliver(news) == "Applied"
+    kept = await world.one(part.name)
+    assert (kept.state, kept.delivery, kept.error_code, kept.error) == ("Failed", UNDELIVERED, 30006, "A landline.")
+
+
+async def test_the_same_news_at_once_from_many_pods_is_applied_once(world: World) -> None:
+    await world.told()
+    turn, _, attempt = await world.begun()
+    await world.log.confirm(turn, attempt, "SMa", QUEUED)
+    others = [await world.another() for _ in range(3)]
+    await world.seen()
+    news = DeliveryNews("SMa", DELIVERED, attempt=attempt.id)
+    results = await asyncio.gather(*(log.deliver(news) for log in others))
+    assert sorted(results) == ["Applied", "Stale", "Stale"]
+
+
+async def test_news_that_fits_nothing_changes_nothing(world: World) -> None:
+    await world.told()
+    turn, part, attempt = await world.begun()
+    assert await world.log.deliver(DeliveryNews("SMx", SENT)) == "Unknown"
+    assert await world.log.deliver(DeliveryNews("SMx", SENT, attempt="nonsense")) == "Unknown"
+    assert await world.log.deliver(DeliveryNews("SMx", SENT, attempt=f"{part.name}.2")) == "Unknown"
+    assert await world.log.deliver(DeliveryNews("SMx", SENT, attempt=f"{part.name[:-1]}7.1")) == "Unknown"
+    await world.log.confirm(turn, attempt, "SMa", QUEUED)
+    assert await world.log.deliver(DeliveryNews("SMother", SENT, attempt=attempt.id)) == "Contradicted"
+    kept = await world.one(part.name)
+    assert (kept.provider_message_id, kept.delivery) == ("SMa", QUEUED)
+
+
+async def test_an_answer_without_parts_ends_the_turn(world: World) -> None:
+    await world.told()
+    turn = await world.log.finish(await world.claimed(), world.outcome(), replies())
+    assert turn.outbound == []
+    await world.log.release(turn)
+    await world.told("more")
+    assert [message.body for message in (await world.claimed()).messages] == ["more"]
