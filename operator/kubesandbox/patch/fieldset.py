@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
+from functools import lru_cache
 
 from kubesandbox.patch.types import ANY, Type
 from kubesandbox.schema.causes import JSON, go_json, quote
@@ -115,6 +116,7 @@ def _collect(tree: Mapping[str, JSON], path: Path, found: set[Path]) -> None:
             found.add(where)
 
 
+@lru_cache(maxsize=4096)
 def _canonical(text: str) -> str:
     try:
         return go_json(json.loads(text))

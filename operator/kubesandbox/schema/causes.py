@@ -162,12 +162,13 @@ def go_float(number: float, *, exponent_from: int = 21) -> str:
     return format(decimal, "f")
 
 
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 _HTML = re.compile("[<>&\u2028\u2029]")
 
 
 def go_json(value: JSON) -> str:
     """Go's json.Marshal: keys sorted, no spaces, `<`, `>` and `&` escaped."""
-    text = json.dumps(_integral(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    text = _ENCODER.encode(_integral(value))
     return _HTML.sub(lambda m: f"\\u{ord(m[0]):04x}", text)
 
 
