@@ -15,6 +15,7 @@ from kubesandbox.custom.cleanup import DefinitionCleanup
 from kubesandbox.gc import GarbageCollector
 from kubesandbox.namespaces import NamespaceController
 from kubesandbox.objects import Object
+from kubesandbox.policies.plugin import PolicyPlugin
 from kubesandbox.rbac.aggregation import Aggregation
 from kubesandbox.rbac.defaults import cluster_role_bindings, cluster_roles
 from kubesandbox.rbac.escalation import EscalationCheck
@@ -45,7 +46,7 @@ def new_cluster(*, rbac: bool = False) -> Cluster:
         cluster.kinds.add(kind)
     for served in (scale, subresources, podlogs):
         served.install(cluster)
-    cluster.admission.plugins.append(EscalationCheck())
+    cluster.admission.plugins += [EscalationCheck(), PolicyPlugin(cluster)]
     for body in _initial_objects():
         found = cluster.kinds.by_kind(body["apiVersion"], body["kind"])
         assert found is not None

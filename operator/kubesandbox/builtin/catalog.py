@@ -8,7 +8,9 @@ from kubesandbox import reviews
 from kubesandbox.builtin import access, core, networking, pods, policy, tables, types, workloads
 from kubesandbox.builtin.strategy import BuiltinStrategy
 from kubesandbox.custom.definitions import definition_kind
+
 from kubesandbox.kinds import STANDARD_VERBS, STATUS, Kind, Subresource
+from kubesandbox.policies import strategies as policies
 
 SCALE = Subresource("scale", ("get", "patch", "update"), "Scale", "autoscaling", "v1")
 CREATE_ONLY = ("create",)
@@ -162,6 +164,24 @@ def _groups() -> Iterator[Kind]:
     )
     rbac = "rbac.authorization.k8s.io/v1"
     yield from _reviews()
+    admission = "admissionregistration.k8s.io/v1"
+    yield _kind(
+        admission,
+        "ValidatingAdmissionPolicy",
+        "validatingadmissionpolicies",
+        policies.PolicyStrategy(),
+        namespaced=False,
+        categories="api-extensions",
+        subresources=(STATUS,),
+    )
+    yield _kind(
+        admission,
+        "ValidatingAdmissionPolicyBinding",
+        "validatingadmissionpolicybindings",
+        policies.BindingStrategy(),
+        namespaced=False,
+        categories="api-extensions",
+    )
     yield _kind(rbac, "Role", "roles", access.RoleStrategy(namespaced=True))
     yield _kind(rbac, "RoleBinding", "rolebindings", access.BindingStrategy(namespaced=True))
     yield _kind(rbac, "ClusterRole", "clusterroles", access.RoleStrategy(namespaced=False), namespaced=False)

@@ -1,0 +1,1 @@
+"""ValidatingAdmissionPolicies: CEL expressions that decide about writes."""

@@ -1,0 +1,144 @@
+"""ValidatingAdmissionPolicy and its binding as kinds: defaults, and what makes them invalid."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from kubesandbox import errors
+from kubesandbox.builtin.strategy import BuiltinStrategy
+from kubesandbox.objects import Object, child
+from kubesandbox.policies.evaluation import VARIABLES
+from kubesandbox.schema import causes
+from kubesandbox.schema.causes import Cause
+from kubesandbox.strategy import Request
+
+OPERATIONS = ["*", "CONNECT", "CREATE", "DELETE", "UPDATE"]
+REASONS = ["Forbidden", "Invalid", "RequestEntityTooLarge", "Unauthorized"]
+
+
+def _default_constraints(constraints: Object) -> None:
+    constraints.setdefault("matchPolicy", "Equivalent")
+    constraints.setdefault("namespaceSelector", {})
+    constraints.setdefault("objectSelector", {})
+    for rule in (*(constraints.get("resourceRules") or ()), *(constraints.get("excludeResourceRules") or ())):
+        rule.setdefault("scope", "*")
+
+
+def _rules(constraints: Object, path: str) -> Iterator[Cause]:
+    for index, rule in enumerate(constraints.get("resourceRules") or ()):
+        at = f"{path}.resourceRules[{index}]"
+        for key in ("operations", "apiGroups", "apiVersions", "resources"):
+            if not rule.get(key):
+                yield causes.required(f"{at}.{key}")
+        for number, operation in enumerate(rule.get("operations") or ()):
+            if operation not in OPERATIONS:
+                yield causes.not_supported(f"{at}.operations[{number}]", operation, OPERATIONS)
+
+
+class PolicyStrategy(BuiltinStrategy):
+    """ValidatingAdmissionPolicies."""
+
+    counts_generations = True
+    has_status = True
+
+    def default(self, obj: Object) -> None:
+        spec = child(obj, "spec")
+        spec.setdefault("failurePolicy", "Fail")
+        _default_constraints(child(spec, "matchConstraints"))
+
+    def validate(self, obj: Object, request: Request) -> list[Cause]:
+        spec = obj["spec"]
+        found = list(_rules(spec["matchConstraints"], "spec.matchConstraints"))
+        if not spec["matchConstraints"].get("resourceRules"):
+            found.append(causes.required("spec.matchConstraints.resourceRules"))
+        if spec.get("auditAnnotations"):
+            raise errors.not_implemented("auditAnnotations: there is no audit log")
+        if not spec.get("validations"):
+            text = "validations or auditAnnotations must contain at least one item"
+            found += [causes.required(f"spec.{key}", text) for key in ("validations", "auditAnnotations")]
+        for index, variable in enumerate(spec.get("variables") or ()):
+            found += _expression(variable, f"spec.variables[{index}]")
+        for index, condition in enumerate(spec.get("matchConditions") or ()):
+            found += _expression(condition, f"spec.matchConditions[{index}]")
+        for index, validation in enumerate(spec.get("validations") or ()):
+            at = f"spec.validations[{index}]"
+            found += _expression(validation, at)
+            if validation.get("messageExpression"):
+                found += _compiles(validation["messageExpression"], f"{at}.messageExpression")
+            if validation.get("reason") and validation["reason"] not in REASONS:
+                found.append(causes.not_supported(f"{at}.reason", validation["reason"], REASONS))
+        return found
+
+    def created(self, obj: Object, request: Request) -> None:
+        _observe(obj, request)
+
+    def updated(self, obj: Object, old: Object, request: Request) -> None:
+        _observe(obj, request)
+
+
+def _observe(obj: Object, request: Request) -> None:
+    """The status controller's note that the policy has been seen."""
+    generation = obj["metadata"].get("generation", 1)
+    if (obj.get("status") or {}).get("observedGeneration") != generation:
+        status = {"observedGeneration": generation, "typeChecking": {}}
+        request.cluster.store.table("admissionregistration.k8s.io", "validatingadmissionpolicies").put(
+            {**obj, "metadata": {**obj["metadata"]}, "status": status}
+        )
+
+
+def _expression(holder: Object, at: str) -> list[Cause]:
+    text = (holder.get("expression") or "").strip()
+    return _compiles(text, f"{at}.expression") if text else [causes.required(f"{at}.expression")]
+
+
+def _compiles(text: str, path: str) -> list[Cause]:
+    from kubesandbox.schema.cel.errors import CompileError
+    from kubesandbox.schema.cel.programs import compile_expression
+
+    if re.search(r"\bauthorizer\b", text):
+        raise errors.not_implemented("`authorizer` in the expressions of a ValidatingAdmissionPolicy")
+    try:
+        compile_expression(text, VARIABLES)
+    except CompileError as error:
+        return [causes.invalid(path, text, f"compilation failed: {error}")]
+    return []
+
+
+ACTIONS = ["Audit", "Deny", "Warn"]
+
+
+class BindingStrategy(BuiltinStrategy):
+    """ValidatingAdmissionPolicyBindings."""
+
+    counts_generations = True
+
+    def default(self, obj: Object) -> None:
+        found = child(obj, "spec").get("matchResources")
+        if found is not None:
+            _default_constraints(found)
+
+    def validate(self, obj: Object, request: Request) -> list[Cause]:
+        spec = obj["spec"]
+        found: list[Cause] = []
+        if not spec.get("policyName"):
+            found.append(causes.required("spec.policyName"))
+        actions = spec.get("validationActions") or []
+        if not actions:
+            found.append(causes.required("spec.validationActions"))
+        for index, action in enumerate(actions):
+            if action not in ACTIONS:
+                found.append(causes.not_supported(f"spec.validationActions[{index}]", action, ACTIONS))
+            elif action in actions[:index]:
+                found.append(causes.duplicate(f"spec.validationActions[{index}]", action))
+        if {"Deny", "Warn"} <= set(actions):
+            text = "must not contain both Deny and Warn (repeating the same validation failure information in the "
+            text += "API response and headers serves no purpose)"
+            found.append(causes.invalid("spec.validationActions", actions, text))
+        reference = spec.get("paramRef")
+        if reference is not None:
+            if bool(reference.get("name")) == (reference.get("selector") is not None):
+                found.append(causes.required("spec.paramRef.name", "one of name or selector must be specified"))
+            if not reference.get("parameterNotFoundAction"):
+                found.append(causes.required("spec.paramRef.parameterNotFoundAction"))
+        return found + list(_rules(spec.get("matchResources") or {}, "spec.matchResources"))
