@@ -72,16 +72,14 @@ async def cluster(
         ProcessFailed: it did not become ready.
     """
     target = kubeconfig or directory / "kubeconfig"
-    command = [sys.executable, "-m", "kubesandbox"]
-    command += ["node", "--kubeconfig", str(target)] if kubeconfig else ["--port", "0", "--kubeconfig", str(target)]
-    process = Process("kubesandbox", [*command, *options], directory / "kubesandbox.log")
+    router = free_port()
+    command = [sys.executable, "-m", "kubesandbox", *(["node"] if kubeconfig else ["--port", "0"])]
+    command += ["--kubeconfig", str(target), "--router-port", str(router), *options]
+    process = Process("kubesandbox", command, directory / "kubesandbox.log")
     try:
         await process.start()
-        ready = await process.first_line()
-        router = re.search(r"router[^\n]*?(http://[\w.:]+)", ready)
-        if router is None:
-            raise ProcessFailed(f"kubesandbox did not name its router: {ready}")
-        yield Cluster(target, router[1], process)
+        await process.first_line()
+        yield Cluster(target, f"http://127.0.0.1:{router}", process)
     finally:
         await process.stop()
 
@@ -205,9 +203,17 @@ class Kubectl:
                     if last and not gone and holds(last):
                         return last
         except TimeoutError:
-            status = json.dumps(last.get("status", last), indent=1, default=str)[:4000]
-            raise NotInTime(f"{kind.kind} {namespace or ''}/{name} after {timeout:g} s: {status}") from None
+            raise NotInTime(f"{kind.kind} {name} is not as it should be after {timeout:g} s: {_state(last)}") from None
         raise NotInTime(f"the watch of {kind.plural} ended")
+
+
+def _state(manifest: Manifest) -> str:
+    """How an object stands, for people: its conditions, or else its status as it is."""
+    if not manifest:
+        return "it does not exist"
+    conditions = manifest.get("status", {}).get("conditions", [])
+    lines = [f"\n  {it['type']}={it['status']} {it.get('reason', '')}: {it.get('message', '')}" for it in conditions]
+    return "".join(lines) or json.dumps(manifest.get("status", {}), default=str)[:2000]
 
 
 def condition(manifest: Manifest, name: str) -> Manifest:
