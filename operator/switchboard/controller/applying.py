@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets as random_names
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from switchboard.api.meta import FIELD_MANAGER
@@ -31,6 +31,8 @@ class Applier:
         self._api = api
         self._store = store
         self._instance = instance
+        self.wrote: Callable[[ResourceType, Object, Object], None] = lambda _resource, _old, _new: None
+        """Told of each object of ours that was written, before and after: its own event is no news any more."""
 
     async def ensure(self, resource: ResourceType, wanted: Object) -> bool:
         """Applies an object if it is not yet as wanted; whether it was written.
@@ -108,6 +110,7 @@ class Applier:
             return False
         metrics.WRITES.labels("status", resource.plural).inc()
         self._store.put(resource, written)
+        self.wrote(resource, observed, written)
         return True
 
     async def finalizers(self, resource: ResourceType, observed: Object, wanted: Sequence[str]) -> None:

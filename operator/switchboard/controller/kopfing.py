@@ -57,6 +57,7 @@ class Kopf:
     async def _operate(self, loop: asyncio.AbstractEventLoop) -> None:
         # Each event is told at INFO, with all of kopf's settings as extra fields.
         logging.getLogger("kopf").setLevel(logging.WARNING)
+        logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)  # warns of signals, which are ours
         registry = kopf.OperatorRegistry()
         for resource in self._resources:
             self._handle(registry, resource, loop)

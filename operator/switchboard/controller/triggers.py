@@ -49,7 +49,7 @@ class Triggers:
                 yield Key(AGENT, namespace, obj["metadata"]["name"])
 
     def _agent(self, old: Object | None, new: Object | None, obj: Object) -> Iterator[Key]:
-        if _said(old) != _said(new):
+        if _said(old) != _said(new) or _emptied(old, new):
             yield _key(AGENT, obj)
         if _for_connectors(old) != _for_connectors(new):
             names = {*self._named(old), *self._named(new)}
@@ -58,7 +58,7 @@ class Triggers:
                     yield Key(CONNECTOR, obj["metadata"]["namespace"], name)
 
     def _connector(self, old: Object | None, new: Object | None, obj: Object) -> Iterator[Key]:
-        if _said(old) != _said(new):
+        if _said(old) != _said(new) or _emptied(old, new):
             yield _key(CONNECTOR, obj)
         if _for_agents(old) != _for_agents(new):
             namespace, name = obj["metadata"]["namespace"], obj["metadata"]["name"]
@@ -110,13 +110,17 @@ def _said(obj: Object | None) -> object:
         metadata.get("uid"),
         metadata.get("generation"),
         metadata.get("deletionTimestamp"),
-        tuple(metadata.get("finalizers") or ()),
         (metadata.get("annotations") or {}).get(ANNOTATION_TEST),
         (metadata.get("labels") or {}).get(LABEL_AGENT),
         status.get("drain"),
-        # A status that somebody emptied is written anew.
-        bool(status.get("conditions")),
     )
+
+
+def _emptied(old: Object | None, new: Object | None) -> bool:
+    """Whether somebody emptied a status, as restoring a backup does: it is written anew."""
+    if old is None or new is None:
+        return False
+    return bool((old.get("status") or {}).get("conditions")) and not (new.get("status") or {}).get("conditions")
 
 
 def _for_connectors(agent: Object | None) -> object:
@@ -124,15 +128,15 @@ def _for_connectors(agent: Object | None) -> object:
     if agent is None:
         return None
     status = agent.get("status") or {}
-    ready: Object = next((it for it in status.get("conditions") or () if it["type"] == "Ready"), {})
+    stalled: Object = next((it for it in status.get("conditions") or () if it["type"] == "Stalled"), {})
     return (
         agent["metadata"].get("uid"),
         agent["metadata"].get("generation"),
         agent["metadata"].get("deletionTimestamp"),
         status.get("liveRevision"),
         [(it["name"], it["status"] == "ConnectorMissing") for it in status.get("connectors") or ()],
-        # While nothing is live a connector repeats what its Agent says.
-        None if status.get("liveRevision") else (ready.get("reason"), ready.get("message")),
+        # While it waits for an Agent that is stalled, a connector repeats what that says.
+        (stalled.get("reason"), stalled.get("message")),
     )
 
 

@@ -43,6 +43,7 @@ class Watches:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._triggers = Triggers(context.store)
+        context.applier.wrote = self._enqueue
         settings = context.settings
         route = {"Ingress": (resources.INGRESSES,), "HTTPRoute": (resources.HTTP_ROUTES,), "None": ()}[settings.route]
         self._made = (*MADE, *route)

@@ -88,7 +88,8 @@ def agent_status(agent: Agent, plan: Plan, seen: Seen, now: datetime) -> Decisio
         "connectors": summaries or None,
         "connectorsReady": f"{connected}/{len(summaries)}",
     }
-    events = [event for event in (conditions.transition(ConditionType.READY),) if event is not None]
+    told = conditions.transition()
+    events = [told] if told is not None else []
     if plan.live is not None and plan.live != agent.status.live_revision:
         before = f" instead of {agent.status.live_revision}" if agent.status.live_revision else ""
         events.insert(0, Event(AgentReason.REVISION_LIVE, f"{plan.live} serves{before}."))

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from switchboard.api.agent import Agent, AgentRevision
 from switchboard.api.connector import TwilioConnector
-from switchboard.api.reasons import AgentReason, ConnectorReason
+from switchboard.api.reasons import AgentReason, ConditionType, ConnectorReason
 from switchboard.api.runtime import message_path
 from switchboard.reconcile.outcome import Mend, Problem
 
@@ -50,9 +50,9 @@ def bind(connector: TwilioConnector, agents: Sequence[Agent], live: Mapping[str,
     )
     if waiting:
         message = f"The Agent {waiting[0].metadata.name} names this connector and has no live revision yet that does."
-        ready = next((it for it in waiting[0].status.conditions if it.type == "Ready"), None)
-        if ready is not None and ready.status == "False":
-            message += f" It says: {ready.message}"
+        stalled = next((it for it in waiting[0].status.conditions if it.type == ConditionType.STALLED), None)
+        if stalled is not None:
+            message += f" It says: {stalled.message}"
         return Binding(problem=Problem(ConnectorReason.WAITING_FOR_AGENT, message, Mend.WAIT))
     message = (
         f"No Agent of the namespace {connector.metadata.namespace} names this connector. Add `- name: {name}` to "

@@ -6,7 +6,7 @@ https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -77,17 +77,21 @@ class Conditions:
         """What was observed of one."""
         return self._observed.get(kind)
 
-    def changed(self, kind: ConditionType) -> bool:
-        """Whether status or reason differ from what was observed."""
-        old, new = self._observed.get(kind), self._wanted.get(kind)
-        return (old and (old.status, old.reason)) != (new and (new.status, new.reason))
-
-    def transition(self, kind: ConditionType) -> Event | None:
-        """The Event of a condition whose status or reason changed. Beginnings are not told: everything begins."""
-        new = self._wanted.get(kind)
-        if new is None or new.status == "Unknown" or not self.changed(kind):
+    def transition(self) -> Event | None:
+        """The Event of `Ready`, once for each state worth telling: that all is well, that it no longer is, and what a
+        person must mend. What is under way by itself is not told."""
+        before, after = self._told(self._observed), self._told(self._wanted)
+        ready = self._wanted.get(ConditionType.READY)
+        if ready is None or before == after or (after is None and before is not None and before[0] != "True"):
             return None
-        return Event(new.reason, new.message, "Normal" if new.status == "True" else "Warning")
+        return Event(ready.reason, ready.message, "Normal" if ready.status == "True" else "Warning")
+
+    @staticmethod
+    def _told(conditions: Mapping[str, Condition]) -> tuple[str, str] | None:
+        ready, stalled = conditions.get(ConditionType.READY), conditions.get(ConditionType.STALLED)
+        if ready is not None and ready.status == "True":
+            return "True", ready.reason
+        return ("Stalled", stalled.reason) if stalled is not None else None
 
     def manifest(self) -> list[Json]:
         """The conditions as they stand in a status, in a fixed order."""

@@ -98,7 +98,8 @@ def decide(connector: TwilioConnector, seen: Seen, now: datetime) -> ConnectorDe
         "channels": _channels(stands, url, problem) or (_kept(connector) if _silent(problem) else None),
     }
     wanted["lastTest"] = _test(connector, conditions, now)
-    events = [event for event in (conditions.transition(ConditionType.READY),) if event is not None]
+    told = conditions.transition()
+    events = [told] if told is not None else []
     if status.credentials_version and seen.credentials_version not in (None, status.credentials_version):
         message = f"All pods of {seen.binding.revision} run with the changed credentials; the old ones may be revoked."
         events.append(Event(ConnectorReason.CREDENTIALS_ROLLED_OUT, message))
