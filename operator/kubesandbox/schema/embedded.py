@@ -19,9 +19,11 @@ _DNS_1035_SAYS = (
 
 def embedded(node: Node, value: JSON, path: str = "") -> Iterator[Cause]:
     """A cause for each embedded resource's wrong type or metadata, below the root."""
+    if isinstance(value, dict) and node.embedded and path:
+        yield from _resource(value, path)
+    if not node.embedded_below:
+        return
     if isinstance(value, dict):
-        if node.embedded and path:
-            yield from _resource(value, path)
         for name, part in value.items():
             if name in node.properties:
                 yield from embedded(node.properties[name], part, causes.child(path, name))

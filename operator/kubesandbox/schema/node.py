@@ -54,9 +54,10 @@ class Node:
     rules: tuple[Rule, ...] = ()
     #: Compiled CEL expressions of this node, by text: filled when they are first needed.
     programs: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
-    #: Whether defaults, rules, or set and map lists are found here or below: walks skip what has none.
+    #: Whether defaults, rules, set and map lists, or embedded resources are found here or below: walks skip what has none.
     defaults_below: bool = False
     rules_below: bool = False
+    embedded_below: bool = False
     unique_below: bool = False
 
     @property
@@ -134,6 +135,7 @@ def read(schema: Mapping[str, Any]) -> Node:
     below = [*node.properties.values(), *(n for n in (node.items, node.values) if n)]
     node.defaults_below = any(n.default is not None or n.defaults_below for n in below)
     node.rules_below = bool(node.rules) or any(n.rules_below for n in below)
+    node.embedded_below = any(n.embedded or n.embedded_below for n in below)
     node.unique_below = node.list_type in {"set", "map"} or any(n.unique_below for n in below)
     return node
 

@@ -6,6 +6,7 @@ import base64
 import binascii
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from kubesandbox.schema.causes import JSON
 from kubesandbox.schema.node import Node
@@ -39,6 +40,7 @@ _ESCAPES = {"__": "__underscores__", ".": "__dot__", "-": "__dash__", "/": "__sl
 _UNITS = {"ns": 1e-3, "us": 1, "µs": 1, "μs": 1, "ms": 1e3, "s": 1e6, "m": 6e7, "h": 3.6e9}
 
 
+@lru_cache(maxsize=4096)
 def escape(name: str) -> str | None:
     """A property's name in CEL; None for one that CEL cannot name, and so does not show."""
     if not re.fullmatch(r"[a-zA-Z_./-][a-zA-Z0-9_./-]*", name):
