@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kubesandbox import bodies, errors, metadata, patch
-from kubesandbox.errors import StatusError
+from kubesandbox.errors import CauseBody, StatusError
 from kubesandbox.managers import schema_of
-from kubesandbox.objects import Json, Object
+from kubesandbox.objects import Json, Object, clone
 from kubesandbox.patch import (
     ApplyConflictError,
     ApplyInvalidError,
@@ -81,14 +81,24 @@ def applied(kind: Kind, live: Object | None, config: Json, request: Request, *, 
             api_version=kind.api_version,
             subresource=request.subresource,
             now=metadata.now(),
+            undeclared=_undeclared(kind, config, request),
         )
     except ApplyConflictError as error:
-        raise StatusError(409, "Conflict", str(error), {"causes": error.causes}) from None  # type: ignore[typeddict-item]
+        told = [CauseBody(reason=c["reason"], message=c["message"], field=c["field"]) for c in error.causes]
+        raise StatusError(409, "Conflict", str(error), {"causes": told}) from None
     except ManagedFieldsGivenError as error:
         raise errors.bad_request(str(error)) from None
     except ApplyInvalidError as error:
         # kube-apiserver answers 500 here, not 400.
         raise StatusError(500, "", str(error)) from None
+
+
+def _undeclared(kind: Kind, config: Json, request: Request) -> list[str]:
+    """Where a configuration has fields that its built-in kind has not. A custom kind's schema says so itself."""
+    if kind.strategy.custom:
+        return []
+    unknown = kind.strategy.decode(clone(config), request)
+    return [text.removeprefix('unknown field "').removesuffix('"') for text in unknown]
 
 
 def _read(request: HttpRequest) -> Json:

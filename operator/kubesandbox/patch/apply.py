@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -85,16 +85,18 @@ def apply(
     api_version: str,
     subresource: str = "",
     now: str,
+    undeclared: Iterable[str] = (),
 ) -> dict[str, JSON]:
     """The object that results, with its managedFields; not yet defaulted or validated.
 
     `live` is None where the object is created. `now` is an RFC 3339 time. `ApplyConflictError` where others own what
-    the configuration changes and `force` is false; `ApplyInvalidError` where it is not of the kind.
+    the configuration changes and `force` is false; `ApplyInvalidError` where it is not of the kind. `undeclared` are
+    the paths of its fields that a built-in kind does not have.
     """
     if (config.get("metadata") or {}).get("managedFields") is not None:
         raise ManagedFieldsGivenError("metadata.managedFields must be nil")
     root = kind_schema.root
-    _check(config, root, api_version)
+    _check(config, root, api_version, undeclared)
     before, owners = _split(live, config)
     me = managers.manager_of(manager, "Apply", api_version, subresource)
     request = _Request(me, api_version, root, kind_schema.reset.get(subresource, ()), force)
@@ -118,9 +120,9 @@ def apply(
     return merged
 
 
-def _check(config: Mapping[str, JSON], root: Type, api_version: str) -> None:
+def _check(config: Mapping[str, JSON], root: Type, api_version: str, undeclared: Iterable[str]) -> None:
     try:
-        check(config, root)
+        check(config, root, undeclared)
     except InvalidFieldsError as wrong:
         metadata = config.get("metadata") or {}
         group, _, version = api_version.rpartition("/")

@@ -6,7 +6,8 @@ The walks of structured-merge-diff (v6.3), on plain JSON.
 from __future__ import annotations
 
 import marshal
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -244,10 +245,30 @@ def _remove(value: JSON, tree: dict[str, Any], type_: Type) -> JSON:
     return [] if isinstance(value, list) else value
 
 
-def check(value: JSON, root: Type) -> None:
-    """Raise `InvalidFieldsError` for an applied configuration that is not of the kind's type."""
-    for problem in _problems(value, root, ()):
-        raise InvalidFieldsError(problem)
+def check(value: JSON, root: Type, undeclared: Iterable[str] = ()) -> None:
+    """Raise `InvalidFieldsError` for an applied configuration that is not of the kind's type.
+
+    `undeclared` are paths (`spec.containers[0].bogus`) of fields that the kind is known not to have: the table of
+    built-in kinds takes any.
+    """
+    problems = [*_problems(value, root, ()), *(_undeclared(value, root, path) for path in undeclared)]
+    if problems:
+        raise InvalidFieldsError(problems[0] if len(problems) == 1 else "\n  ".join(["errors:", *problems]))
+
+
+def _undeclared(value: JSON, root: Type, path: str) -> str:
+    elements: list[str] = []
+    type_ = root
+    for name, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", path):
+        if name:
+            elements.append(name_element(name))
+            value = value.get(name) if isinstance(value, dict) else None
+            type_ = type_.of(name) or ANY
+        else:
+            value = value[int(index)] if isinstance(value, list) else None
+            elements.append(f"i:{index}" if type_.list_kind == "atomic" else item_element(value, type_))
+            type_ = type_.element or ANY
+    return f"{show(elements)}: field not declared in schema"
 
 
 _SCALARS: dict[str, tuple[type, ...]] = {"string": (str,), "numeric": (int, float), "boolean": (bool,)}

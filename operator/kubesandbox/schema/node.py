@@ -54,7 +54,7 @@ class Node:
     rules: tuple[Rule, ...] = ()
     #: Compiled CEL expressions of this node, by text: filled when they are first needed.
     programs: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
-    #: Whether defaults, rules, set and map lists, or embedded resources are found here or below: walks skip what has none.
+    #: Whether here or below are defaults, rules, embedded resources, set or map lists: walks skip what has none.
     defaults_below: bool = False
     rules_below: bool = False
     embedded_below: bool = False

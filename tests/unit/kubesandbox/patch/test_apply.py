@@ -207,6 +207,27 @@ def test_a_configuration_that_is_not_of_its_kind_is_refused(spec: dict[str, Any]
     assert str(raised.value) == f"failed to create typed patch object (n/a; t.example.com/v1, Kind=Line): {wrong}"
 
 
+def test_fields_that_a_built_in_kind_has_not_are_named_by_key() -> None:
+    spec = {"bogus": 1, "containers": [{"name": "main", "odd": 1}]}
+    body = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": spec}
+    with pytest.raises(ApplyInvalidError) as raised:
+        apply(
+            None,
+            body,
+            manager="one",
+            force=False,
+            kind_schema=builtin_kind("", "Pod"),
+            api_version="v1",
+            now="t",
+            undeclared=["spec.bogus", "spec.containers[0].odd"],
+        )
+    assert str(raised.value) == (
+        "failed to create typed patch object (/p; /v1, Kind=Pod): errors:\n"
+        "  .spec.bogus: field not declared in schema\n"
+        '  .spec.containers[name="main"].odd: field not declared in schema'
+    )
+
+
 def test_a_configuration_carries_no_managed_fields() -> None:
     body = config(number="1")
     body["metadata"]["managedFields"] = []
