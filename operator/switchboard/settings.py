@@ -55,6 +55,8 @@ class OperatorSettings(_Settings):
     """Where Twilio's API is reached by connectors that do not say: an egress gateway, or a simulator."""
     check_interval: float = Field(default=300, gt=0)
     """Seconds between two checks of a connector at Twilio."""
+    health_host: str = "0.0.0.0"  # noqa: S104 - probes come from the node
+    """Address of /livez, /readyz and /metrics."""
     health_port: int = Field(default=8081, ge=0, le=65535)
     """/livez, /readyz and /metrics. 0: any."""
     lease_namespace: str | None = None

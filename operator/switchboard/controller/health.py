@@ -20,15 +20,15 @@ class Health:
         self._runner: web.AppRunner | None = None
         self.port = 0
 
-    async def start(self, port: int) -> None:
-        """Listens on all addresses; port 0 takes any."""
+    async def start(self, port: int, host: str = "0.0.0.0") -> None:  # noqa: S104 - probes come from the node
+        """Listens; port 0 takes any."""
         app = web.Application()
         app.router.add_get("/livez", self._livez)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "0.0.0.0", port)  # noqa: S104 - probes come from the node
+        site = web.TCPSite(self._runner, host, port)
         await site.start()
         self.port = int(self._runner.addresses[0][1])
 

@@ -47,7 +47,7 @@ async def run(settings: OperatorSettings) -> int:
     async with AsyncExitStack() as parts:
         api = await parts.enter_async_context(await connect(user_agent="switchboard-operator"))
         health = Health()
-        await health.start(settings.health_port)
+        await health.start(settings.health_port, settings.health_host)
         parts.push_async_callback(health.close)
         leadership = _leadership(api, settings)
         health.ready = settings.lease_namespace is not None  # one that stands by is ready to take over

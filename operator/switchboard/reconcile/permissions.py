@@ -94,3 +94,39 @@ def lease_rules(name: str = OPERATOR_ROLE) -> list[Json]:
         _rule("coordination.k8s.io", ["leases"], ["create"]),
         _rule("coordination.k8s.io", ["leases"], ["get", "update"], [name]),
     ]
+
+
+def release_rules() -> list[Json]:
+    """What `switchboard release` does, in each namespace, before the operator is uninstalled."""
+    return [
+        _rule(GROUP, ["twilioconnectors"], ["get", "list", "patch"]),
+        _rule(GROUP, ["twilioconnectors/status"], ["patch"]),
+        _rule("", ["secrets", "namespaces"], ["get"]),
+        _rule("", ["events"], ["create"]),
+    ]
+
+
+def stop_rules(deployment: str) -> list[Json]:
+    """What `switchboard release` takes in the operator's own namespace to end the operator, besides `lease_rules`."""
+    return [_rule("apps", ["deployments"], ["patch"], [deployment])]
+
+
+def view_rules() -> list[Json]:
+    """For who looks at workloads: the kinds that hold no customer's words."""
+    return [_rule(GROUP, ["agents", "agentrevisions", "twilioconnectors"], _READ)]
+
+
+def edit_rules() -> list[Json]:
+    """For who changes workloads. Revisions are made from Agents, never written by hand."""
+    verbs = ("create", "delete", "deletecollection", "patch", "update")
+    return [_rule(GROUP, ["agents", "twilioconnectors"], verbs)]
+
+
+def reader_rules() -> list[Json]:
+    """For who may read what customers write, and who asks to be let in."""
+    return [_rule(GROUP, ["conversations", "messages", "executions", "accessrequests"], _READ)]
+
+
+def approver_rules() -> list[Json]:
+    """For who decides who may write to an agent."""
+    return [_rule(GROUP, ["accessrequests"], [*_READ, "patch", "update"])]
