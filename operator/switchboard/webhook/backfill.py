@@ -23,7 +23,6 @@ from switchboard.webhook.intake import Asking, Desk
 
 log = logging.getLogger(__name__)
 
-LEASE_SECONDS = 120.0
 OVERLAP = timedelta(minutes=5)
 """How far behind the cursor is looked again: Twilio's listing is not in the order of arrival to the second."""
 _LIMIT = 10_000
@@ -37,6 +36,8 @@ class Backfill:
     connectors: Connectors
     desk: Desk
     holder: str
+    lease_seconds: float
+    """That one look may take; then another pod may look."""
     interval: float
     """Seconds between two looks."""
     settling: timedelta
@@ -64,17 +65,16 @@ class Backfill:
         """Looks at the start, when in doubt, and at the interval; never ends."""
         loop = asyncio.get_running_loop()
         while True:
+            self._wanted.clear()
             now = loop.time()
             due = now + self.interval
             for name, connector in list(self.connectors.by_name.items()) if self.live() else ():
                 at = self._due(name, now)
                 if at <= now:
                     self._looked[name] = now
-                    self._doubts.pop(name, None)
-                    await self._look(connector)
+                    await self._look(connector, doubted=self._doubts.pop(name, None) is not None)
                     at = self._due(name, now)
                 due = min(due, at)
-            self._wanted.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.05, due - loop.time())):
                     await self._wanted.wait()
@@ -90,17 +90,19 @@ class Backfill:
         settled = self.settling.total_seconds()
         return max(doubted + settled, looked + 1.5 * settled)
 
-    async def _look(self, connector: Connector) -> None:
+    async def _look(self, connector: Connector, *, doubted: bool) -> None:
         try:
-            lease = await self.conversations.backfill(connector.name, self.holder, seconds=LEASE_SECONDS)
-            if lease is None:
+            lease = await self.conversations.backfill(connector.name, self.holder, seconds=self.lease_seconds)
+            if lease is None:  # another pod looks; if it dies meanwhile, it is for us to look again
+                self.doubt(connector.name)
                 return
             now = datetime.now(UTC)
             cursor = lease.cursor
             try:
-                async with asyncio.timeout(LEASE_SECONDS - 10):
-                    await self._record(connector, self._since(connector, cursor, now), now)
-                cursor = now - self.settling
+                if doubted or cursor is None or now - cursor > timedelta(seconds=self.interval / 2) + self.settling:
+                    async with asyncio.timeout(self.lease_seconds * 0.9):
+                        await self._record(connector, self._since(connector, cursor, now), now)
+                    cursor = now - self.settling
             finally:
                 await self.conversations.backfilled(lease, cursor)
         except (ProviderError, LogError, KubeError, TimeoutError) as error:

@@ -45,13 +45,13 @@ class Drain:
         """Reports while this revision is superseded; never ends."""
         while True:
             again = True
+            self._wanted.clear()
             try:
                 again = await self._tell()
             except NotFound:
                 again = False
             except (KubeError, LogUnavailable) as error:
                 log.warning("the revision's drain could not be told", extra={"error": str(error)})
-            self._wanted.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_INTERVAL if again else None):
                     await self._wanted.wait()

@@ -106,6 +106,7 @@ class Pod:
             self.connectors,
             desk,
             settings.pod_name,
+            2 * settings.lease_seconds,
             settings.backfill_seconds,
             timedelta(seconds=settings.settling_seconds),
             timedelta(seconds=settings.missed_seconds),

@@ -74,7 +74,8 @@ class Sender:
         """Whether the next part may be seen to."""
         now = datetime.now(UTC)
         if message.attempt is not None:
-            return await self._doubt(held, connector, message, message.attempt)
+            ended = now >= message.attempt.deadline
+            return await self._doubt(held, connector, message, message.attempt, ended=ended)
         if message.not_before is not None and message.not_before > now:
             return False
         if connector is None:
@@ -122,7 +123,7 @@ class Sender:
         except OutcomeUnknownError as error:
             log.warning("nobody knows whether a reply was sent", extra={**fields, "error": str(error)})
             metrics.SENDS.labels(connector.label, "in_doubt").inc()
-            return await self._doubt(held, connector, message, attempt)
+            return await self._doubt(held, connector, message, attempt, ended=True)
         log.info("reply sent", extra={**fields, "sid": result.message_id, "segments": result.segments})
         metrics.SENDS.labels(connector.label, "sent").inc()
         if held.turn.messages:
@@ -157,9 +158,14 @@ class Sender:
             lambda turn: self.conversations.refuse(turn, attempt, code=error.code, error=said, retry_at=retry_at),
         )
 
-    async def _doubt(self, held: Held, connector: Connector | None, message: Message, attempt: Attempt) -> bool:
-        """An attempt that nobody confirmed: found at Twilio, or waited for, or told. Never made again."""
-        if datetime.now(UTC) >= attempt.deadline and connector is not None:
+    async def _doubt(
+        self, held: Held, connector: Connector | None, message: Message, attempt: Attempt, *, ended: bool
+    ) -> bool:
+        """An attempt that nobody confirmed: found at Twilio, or waited for, or told. Never made again.
+
+        `ended`: its request is surely over.
+        """
+        if ended and connector is not None:
             found = await self._look_up(held.turn, connector, message, attempt)
             if found is not None:
                 await held.write("deliver", lambda _turn: self.conversations.deliver(found))

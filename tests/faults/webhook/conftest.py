@@ -1,0 +1,31 @@
+"""The rig of the integration tests, with faults built into its pods."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from tests.integration.webhook.conftest import MakeRig, api_server, make_rig, number, simulator
+from tests.integration.webhook.rig import Rig, environment
+
+__all__ = ["api_server", "make_rig", "number", "simulator"]
+
+COMMAND = [sys.executable, "-m", "tests.faults.webhook.crashing"]
+UNCONFIRMED = 2.0
+
+
+@pytest.fixture
+def make_faulty(make_rig: MakeRig) -> Callable[..., Awaitable[Rig]]:
+    """Makes rigs whose times are short, and whose pods can be told where to die."""
+
+    async def make(**more: Any) -> Rig:
+        settings = {
+            **environment(lease_seconds=1.5, send_seconds=1, settling_seconds=0.5, backfill_seconds=2),
+            "UNCONFIRMED": str(UNCONFIRMED),
+            **more.pop("settings", {}),
+        }
+        return await make_rig(settings=settings, command=COMMAND, **more)
+
+    return make

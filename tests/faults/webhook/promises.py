@@ -1,0 +1,100 @@
+"""What must hold after every fault: nothing acknowledged is lost, nothing is answered twice, order is kept."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from tests.integration.webhook.rig import Rig
+
+SETTLED = {"Answered", "Ignored", "Missed", "Failed", "Refused"}
+SENT = {"Sent", "Failed", "DeliveryUnknown", "Cancelled"}
+_WORD = re.compile(r"\b[a-z]+-\d+\b")
+
+
+@dataclass
+class Tally:
+    """What became of the messages of a test."""
+
+    acknowledged: int
+    recorded: int
+    answered: int
+    unanswered: dict[str, str]
+    """By text: the recorded reason."""
+
+
+async def settle(rig: Rig, count: int, timeout: float = 30) -> None:
+    """Waits until `count` messages are recorded and nothing is in work."""
+
+    async def look() -> bool:
+        inbound, outbound = await rig.messages("Inbound"), await rig.messages("Outbound")
+        executions = await rig.executions()
+        return (
+            len(inbound) >= count
+            and all(one.get("status", {}).get("state") in SETTLED for one in inbound)
+            and all(one.get("status", {}).get("state") in SENT for one in outbound)
+            and all(one.get("status", {}).get("endTime") for one in executions)
+            and all(
+                len([one for one in outbound if one["metadata"]["name"].rpartition("-")[0] == each["metadata"]["name"]])
+                == each["status"].get("parts", 0)
+                for each in executions
+            )
+        )
+
+    await rig.until(look, timeout)
+
+
+async def check(rig: Rig, phones: list[str], texts: dict[str, list[str]]) -> Tally:
+    """Asserts the promises. `texts`: what each phone sent; each is `echo <word>-<n>`, which no other is.
+
+    Answers come in the order of durable receipt.
+    """
+    inbound, outbound, executions = (
+        await rig.messages("Inbound"),
+        await rig.messages("Outbound"),
+        await rig.executions(),
+    )
+    kept = Counter(one["spec"]["providerMessageId"] for one in inbound)
+    calls = [call for call in await rig.twilio.webhook_calls() if call.account == rig.account]
+    acknowledged = {call.message_sid for call in calls if call.kind == "message" and call.status == 200}
+    assert acknowledged <= set(kept), "an acknowledged message is not in the log"
+    assert max(kept.values(), default=0) <= 1, "a message was recorded twice"
+
+    by_name = {one["metadata"]["name"]: one for one in executions}
+    reasons: dict[str, str] = {}
+    answered = 0
+    for phone in phones:
+        shown = [word for item in await rig.twilio.inbox(phone, wait=False) for word in _WORD.findall(item.body)]
+        times = Counter(shown)
+        assert max(times.values(), default=0) <= 1, f"answered twice: {times}"
+        sent = [word for text in texts[phone] for word in _WORD.findall(text)]
+        received = [
+            word for one in inbound for word in _WORD.findall(one["spec"]["body"]) if one["spec"]["from"] == phone
+        ]
+        assert sorted(received) == sorted(sent), "a message that Twilio took is not in the log"
+        places = [received.index(word) for word in shown]
+        assert places == sorted(places), f"out of order: {shown}"
+        for word in sent:
+            if times[word]:
+                answered += 1
+                continue
+            [message] = [one for one in inbound if word in _WORD.findall(one["spec"]["body"])]
+            reasons[word] = _reason(message, by_name, outbound)
+    return Tally(len(acknowledged), len(kept), answered, reasons)
+
+
+def _reason(message: dict[str, Any], executions: dict[str, Any], outbound: list[dict[str, Any]]) -> str:
+    """Why a message has no answer; fails if nothing says so."""
+    status = message["status"]
+    if said := status.get("error") or message["spec"].get("reason"):
+        return str(said)
+    name = status.get("execution")
+    assert name is not None, f"no reason is recorded: {message}"
+    if error := executions[name]["status"].get("error"):
+        return str(error["kind"])
+    parts = [one for one in outbound if one["metadata"]["name"].rpartition("-")[0] == name]
+    told = [str(one["status"].get("error")) for one in parts if one["status"]["state"] != "Sent"]
+    assert told, f"no reason is recorded: {message}, {executions[name]}, {parts}"
+    return told[0]
