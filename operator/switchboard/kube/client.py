@@ -77,7 +77,11 @@ class KubeApi:
             connector=aiohttp.TCPConnector(limit=connections, ssl=access.tls if access.tls is not None else True),
             headers={"User-Agent": user_agent, "Accept": "application/json"},
             timeout=aiohttp.ClientTimeout(total=request_seconds),
-            json_serialize=json.dumps,
+        )
+        # Watches stay open: among the requests they would take all connections away.
+        self._streams = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=access.tls if access.tls is not None else True),
+            headers={"User-Agent": user_agent, "Accept": "application/json"},
         )
 
     async def __aenter__(self) -> Self:
@@ -91,6 +95,7 @@ class KubeApi:
     async def close(self) -> None:
         """Lets go of all connections."""
         await self._session.close()
+        await self._streams.close()
 
     async def get(
         self, resource: ResourceType, name: str, namespace: str | None = None, *, subresource: str | None = None
@@ -223,7 +228,7 @@ class KubeApi:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._seconds, sock_read=idle_seconds)
         url = self.access.server + resource.path(namespace)
         try:
-            async with self._session.get(
+            async with self._streams.get(
                 url,
                 params={"watch": "true", **params},
                 headers=await self._headers(METADATA if metadata_only else None),
