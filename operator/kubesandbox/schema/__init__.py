@@ -5,12 +5,11 @@ Pure functions on plain JSON values.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from kubesandbox.schema.causes import Cause
 from kubesandbox.schema.compiled import Schema, compile_schema
-from kubesandbox.schema.structural import check_structural
 
 if TYPE_CHECKING:
     from kubesandbox.schema.cel.programs import Program
@@ -23,3 +22,10 @@ def compile_expression(text: str, variables: Iterable[str]) -> Program:
     from kubesandbox.schema.cel import programs
 
     return programs.compile_expression(text, variables)
+
+
+def check_structural(schema: Mapping[str, Any], path: str, *, status: bool = False) -> list[Cause]:
+    """Every cause to refuse a CRD with this schema; see `kubesandbox.schema.structural`."""
+    from kubesandbox.schema import structural
+
+    return structural.check_structural(schema, path, status=status)

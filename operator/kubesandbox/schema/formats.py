@@ -6,8 +6,6 @@ import ipaddress
 import re
 from collections.abc import Callable
 from datetime import date
-from email.errors import HeaderParseError
-from email.headerregistry import Address
 from functools import cache
 
 _UUID = r"[0-9a-f]{8}-?[0-9a-f]{4}-?%s[0-9a-f]{3}-?%s[0-9a-f]{3}-?[0-9a-f]{12}"
@@ -73,6 +71,9 @@ def _is_duration(text: str) -> bool:
 
 def _is_email(text: str) -> bool:
     """Close to Go's mail.ParseAddress: an address, or a display name with the address in angle brackets."""
+    from email.errors import HeaderParseError
+    from email.headerregistry import Address
+
     named = re.fullmatch(r"(?:[^<>@]*\s*)<([^<>]+)>\s*", text)
     try:
         address = Address(addr_spec=named[1] if named else text.strip(" \t"))
