@@ -10,10 +10,12 @@ from typing import Final
 
 import re2
 
-from switchboard.api.conversation import Step
+from switchboard.api.conversation import BODY_MAX, Step
 from switchboard.api.engine import ScriptEngine as ScriptSpec
 from switchboard.api.engine import ScriptRule
 from switchboard.engines.base import Answer, EngineMisconfigured, Said, TurnInput
+from switchboard.engines.steps import bounded
+from switchboard.engines.texts import RESULT_MAX, sayable
 
 FIELD: Final = "spec.template.engine.script"
 SEARCHED: Final = 4096
@@ -116,10 +118,10 @@ class ScriptEngine:
             if found is not None:
                 index, reply = found
                 replies.setdefault(reply)
-                steps.append(Step(kind="Rule", name=f"rules[{index}]", result=reply[:4096]))
+                steps.append(Step(kind="Rule", name=f"rules[{index}]", result=sayable(reply, RESULT_MAX)))
         if not steps:
             return Answer(self._fallback, steps=[Step(kind="Rule", name="fallback", result=self._fallback)])
-        return Answer("\n".join(replies), steps=steps[:100])
+        return Answer(sayable("\n".join(replies), BODY_MAX), steps=bounded(steps))
 
     async def _first(self, said: Said) -> tuple[int, str] | None:
         for index, rule in enumerate(self._rules):

@@ -19,6 +19,12 @@ def cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+def sayable(text: str, limit: int) -> str:
+    """An answer as it can be kept and sent: no control characters, no halves of surrogate pairs, within the limit."""
+    plain = "".join(c for c in text if c in "\n\t" or (c >= " " and not "\x7f" <= c <= "\x9f"))
+    return cut(plain.encode(errors="replace").decode().strip(), limit)
+
+
 def shown(url: str) -> str:
     """A URL as it may be shown: without user, password, query and fragment, where tokens stand."""
     parts = urlsplit(url)

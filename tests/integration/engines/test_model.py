@@ -133,10 +133,23 @@ async def test_a_tool_that_fails_is_told_to_the_model(start: Start, make: Make) 
 async def test_a_call_of_no_tool_or_with_wrong_arguments_is_told_to_the_model(start: Start, make: Make) -> None:
     server, tools = await start("openai_stub"), await start("mcp_stub", "")
     made = make(model(server, mcpServers=[{"name": "orders", "url": f"{tools.url}/mcp"}]))
-    for call in ('orders_none {"number": 1}', 'orders_status {"number": "many"}'):
+    calls = {
+        'orders_none {"number": 1}': None,
+        'orders_status {"number": "many"}': ('{"number":"many"}', "valid integer"),
+        'orders_status {"number"': ('{"number"', "Invalid JSON"),
+    }
+    for call, kept in calls.items():
         answer = await made.answer(turn(f"use {call}"))
         assert answer.text.startswith("the tool said ")
         assert answer.usage.requests == 2
+        tools_called = [step for step in answer.steps if step.kind == "ToolCall"]
+        if kept is None:
+            assert tools_called == []
+            assert "calls orders_none" in (answer.steps[0].result or "")
+        else:
+            (step,) = tools_called
+            assert (step.name, step.arguments) == ("orders_status", kept[0])
+            assert kept[1] in (step.error or "")
 
 
 async def test_a_server_that_dies_in_a_call_makes_the_turn_one_to_try_again(start: Start, make: Make) -> None:

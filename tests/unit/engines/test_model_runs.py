@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self, cast
@@ -26,7 +27,7 @@ from switchboard.engines.model import messages, telemetry
 from switchboard.engines.model.engine import ModelEngine
 from switchboard.engines.model.providers import Built
 from switchboard.engines.steps import STEPS_MAX, Stopwatch, bounded
-from switchboard.engines.texts import Redactor
+from switchboard.engines.texts import Redactor, sayable
 
 Answering = Callable[[list[ModelMessage], AgentInfo], ModelResponse]
 
@@ -162,10 +163,37 @@ async def test_a_model_in_use_is_closed_only_when_its_last_turn_ends(tmp_path: P
     assert [client.closed for client in clients] == [1, 1]
 
 
+async def test_a_key_that_was_written_anew_unchanged_builds_no_new_model(tmp_path: Path) -> None:
+    keys: list[str | None] = []
+
+    def factory(spec: Spec, key: str | None) -> Built:
+        keys.append(key)
+        return Built(cast("Model", FunctionModel(repeat([]))), cast("Any", NoClient()))
+
+    (tmp_path / "engine").mkdir()
+    key = tmp_path / "engine" / "api-key"
+    spec = Spec.model_validate({"name": "openai:x", "apiKey": {"secretRef": {"name": "a", "key": "b"}}})
+    made = ModelEngine(spec, tmp_path, factory=factory)
+    for number, content in enumerate(["same-key", "same-key\n", "another-key"]):
+        (tmp_path / "new").write_text(content)
+        (tmp_path / "new").replace(key)
+        await made.answer(turn(str(number)))
+    assert keys == ["same-key", "another-key"]
+
+
 def test_a_text_is_told_without_what_was_read_from_secrets() -> None:
     redactor = Redactor(["Bearer abcdefghij", "short"])
     assert redactor.clean("got abcdefghij and Bearer abcdefghij, short\x00") == "got ••• and •••, short"
     assert len(redactor.clean("x" * 5000)) == 1024
+
+
+@given(st.text(st.characters()), st.integers(1, 50))
+def test_whatever_an_agent_says_can_be_kept_and_sent(text: str, limit: int) -> None:
+    said = sayable(text, limit)
+    said.encode()
+    assert len(said) <= limit
+    assert not any(unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t" for c in said)
+    assert sayable("a\nb\tc ü 😀", 100) == "a\nb\tc ü 😀"
 
 
 def test_an_execution_keeps_the_first_and_the_last_of_too_many_steps() -> None:

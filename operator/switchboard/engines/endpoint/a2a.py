@@ -31,7 +31,7 @@ from switchboard.engines.endpoint.a2a_wire import (
 )
 from switchboard.engines.endpoint.transport import SessionFactory, Transport
 from switchboard.engines.steps import bounded
-from switchboard.engines.texts import cut, shown
+from switchboard.engines.texts import sayable, shown
 
 CARD_SECONDS = 300.0
 """How long a card is believed."""
@@ -67,7 +67,7 @@ class A2AEngine:
             self._peer = None  # The agent may have been replaced by one of another version: its card is read anew.
             error.usage, error.steps = exchange.usage, bounded(exchange.steps)
             raise
-        return Answer(cut(text, BODY_MAX), usage=exchange.usage, steps=bounded(exchange.steps))
+        return Answer(sayable(text, BODY_MAX), usage=exchange.usage, steps=bounded(exchange.steps))
 
     async def check(self) -> None:
         """Reads the headers. The card is read with the first message: the agent may start after us."""

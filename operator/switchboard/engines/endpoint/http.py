@@ -21,7 +21,7 @@ from switchboard.engines.endpoint import signing
 from switchboard.engines.endpoint.transport import FIELD, Reply, SessionFactory, Transport, parse_json
 from switchboard.engines.secrets import SecretFile
 from switchboard.engines.steps import Stopwatch
-from switchboard.engines.texts import shown
+from switchboard.engines.texts import sayable, shown
 
 MEDIA_BYTES = 5 << 20
 """Bytes of media that one request carries in all; what is beyond is named only."""
@@ -125,7 +125,7 @@ class HttpEngine:
             raise
         usage = _spent(parsed.usage)
         step = watch.step("EndpointRequest", name, result=str(reply.status))
-        return Answer(parsed.reply, model=parsed.model, usage=usage, steps=[step])
+        return Answer(sayable(parsed.reply, BODY_MAX), model=parsed.model, usage=usage, steps=[step])
 
     async def _post(self, turn: TurnInput) -> Reply:
         body = request(turn).model_dump_json(by_alias=True, exclude_none=True).encode()

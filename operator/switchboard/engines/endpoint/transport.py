@@ -37,6 +37,8 @@ SessionFactory = Callable[[], aiohttp.ClientSession]
 def default_session() -> aiohttp.ClientSession:
     """A session that keeps no cookies: one contact's must not travel with another's messages."""
     return aiohttp.ClientSession(
+        # Shorter than what servers commonly keep: a connection that they just closed costs an attempt.
+        connector=aiohttp.TCPConnector(keepalive_timeout=4),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None, connect=10),
         headers={"User-Agent": f"switchboard/{__version__}"},

@@ -19,7 +19,7 @@ from switchboard.engines.model.providers import FIELD, Built
 from switchboard.engines.model.recording import Recorder
 from switchboard.engines.secrets import SecretFile
 from switchboard.engines.steps import bounded
-from switchboard.engines.texts import Redactor, cut
+from switchboard.engines.texts import Redactor, sayable
 
 if TYPE_CHECKING:
     from pydantic_ai import RunContext
@@ -52,6 +52,7 @@ class ModelEngine:
             tool_calls_limit=spec.limits.tool_calls,
             total_tokens_limit=spec.limits.total_tokens,
         )
+        self._instrumentation = telemetry.instrumentation()
         self._agent = Agent[TurnInput, str](
             deps_type=TurnInput,
             name=None,
@@ -80,7 +81,7 @@ class ModelEngine:
                     ) from None
                 raise
         return Answer(
-            cut(text.strip(), BODY_MAX),
+            sayable(text, BODY_MAX),
             model=recorder.model or self._spec.name,
             usage=_usage(usage),
             steps=bounded(recorder.steps),
@@ -105,7 +106,7 @@ class ModelEngine:
                         conversation_id=turn.conversation,
                         metadata={"execution": turn.execution, "agent": turn.agent, "revision": turn.revision},
                         toolsets=toolsets,
-                        capabilities=[recorder, *telemetry.instrumentation()],
+                        capabilities=[recorder, *self._instrumentation],
                         event_stream_handler=_read_on if self._spec.stream else None,
                         infer_name=False,
                     )
@@ -179,6 +180,11 @@ class Models:
             self._current.users += 1
             return self._current
         api_key = None if self._key is None else self._key.read()
+        if self._current is not None and self._current.api_key == api_key:
+            # kubelet writes all files of a volume anew when one of them changes.
+            self._current.stamp = stamp
+            self._current.users += 1
+            return self._current
         lease = Lease(self._factory(self._spec, api_key), api_key, stamp)
         lease.users = 1
         await lease.built.client.__aenter__()

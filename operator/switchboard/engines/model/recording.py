@@ -16,7 +16,8 @@ from switchboard.engines.steps import Stopwatch
 from switchboard.engines.texts import RESULT_MAX, Redactor
 
 if TYPE_CHECKING:
-    from pydantic_ai import RunContext
+    from pydantic import ValidationError
+    from pydantic_ai import ModelRetry, RunContext
     from pydantic_ai.capabilities import WrapModelRequestHandler, WrapToolExecuteHandler
     from pydantic_ai.models import ModelRequestContext
     from pydantic_ai.tools import ToolDefinition
@@ -51,6 +52,20 @@ class Recorder(AbstractCapability[TurnInput]):
         told = f"{tokens}; calls {calls}" if calls else tokens
         self.steps.append(watch.step("ModelRequest", self.model, result=told))
         return response
+
+    async def on_tool_validate_error(
+        self,
+        ctx: RunContext[TurnInput],
+        *,
+        call: ToolCallPart,
+        tool_def: ToolDefinition,
+        args: str | dict[str, Any],
+        error: ValidationError | ModelRetry,
+    ) -> dict[str, Any]:
+        """Notes a call whose arguments are not the tool's; the model is told, and may mend it."""
+        step = Stopwatch().step("ToolCall", call.tool_name, arguments=self._text(args), error=self._error(error))
+        self.steps.append(step)
+        raise error
 
     async def wrap_tool_execute(
         self,
