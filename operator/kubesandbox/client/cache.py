@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import aiohttp
 
 from kubesandbox.client.http import ApiError, Client
-from kubesandbox.client.resources import Key, Object, Resource, key_of
+from kubesandbox.client.resources import Key, Object, Resource, key_of, owner_of
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +57,7 @@ class Cache:
         self._selectors = dict(selectors or {})
         self._objects: dict[Key, Object] = {}
         self._by_namespace: dict[str, dict[Key, Object]] = {}
+        self._by_owner: dict[str, dict[Key, Object]] = {}  # by the controller's uid, "" for those without
         self._listeners: list[Callable[[Change], None]] = []
         self._gone: dict[str, float] = {}  # uids that we saw go, so that a late answer does not bring them back
         self.synced = asyncio.Event()
@@ -68,6 +69,14 @@ class Cache:
         """Every object, or those of one namespace. Do not change them: copy first."""
         objects = self._objects if namespace is None else self._by_namespace.get(namespace, {})
         return iter(list(objects.values()))
+
+    def owned_by(self, uid: str) -> Iterator[Object]:
+        """The objects whose controller has this uid."""
+        return iter(list(self._by_owner.get(uid, {}).values()))
+
+    def orphans(self, namespace: str) -> Iterator[Object]:
+        """The objects of a namespace that have no controller."""
+        return (obj for key, obj in list(self._by_owner.get("", {}).items()) if key[0] == namespace)
 
     def listen(self, listener: Callable[[Change], None]) -> None:
         """Call `listener` at every change, and now for everything that is already held."""
@@ -162,8 +171,11 @@ class Cache:
             return
         if old is not None and _version(obj) == _version(old) and old["metadata"].get("deletionTimestamp"):
             return
+        if old is not None:
+            self._unindex(key, old)
         self._objects[key] = obj
         self._by_namespace.setdefault(key[0], {})[key] = obj
+        self._by_owner.setdefault(_owner(obj), {})[key] = obj
         self._tell(Change(old, obj))
 
     def _deleted(self, obj: Object) -> None:
@@ -174,6 +186,7 @@ class Cache:
         held = self._objects.get(key)
         # A selector's watch says DELETED when an object no longer matches; one that was made anew stays.
         if held is not None and (held["metadata"]["uid"] == obj["metadata"]["uid"] or _version(held) <= _version(obj)):
+            self._unindex(key, held)
             self._objects[key] = obj
             self._remove(key)
 
@@ -181,7 +194,15 @@ class Cache:
         old = self._objects.pop(key, None)
         self._by_namespace.get(key[0], {}).pop(key, None)
         if old is not None:
+            self._unindex(key, old)
             self._tell(Change(old, None))
+
+    def _unindex(self, key: Key, obj: Object) -> None:
+        owner = _owner(obj)
+        owned = self._by_owner.get(owner, {})
+        owned.pop(key, None)
+        if not owned:
+            self._by_owner.pop(owner, None)
 
     def _tell(self, change: Change) -> None:
         for listener in self._listeners:
@@ -194,6 +215,11 @@ class _WatchError(Exception):
     def __init__(self, version: str, error: Exception) -> None:
         super().__init__(str(error))
         self.version = version
+
+
+def _owner(obj: Object) -> str:
+    owner = owner_of(obj)
+    return owner["uid"] if owner is not None else ""
 
 
 def _version(obj: Object) -> int:

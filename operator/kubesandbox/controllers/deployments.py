@@ -1,5 +1,7 @@
 """Deployments: rolled out through ReplicaSets."""
 
+import itertools
+
 from kubesandbox.client import ApiError, Change, Key, Object, owner_of
 from kubesandbox.client.resources import DEPLOYMENTS, PODS, REPLICA_SETS, controller_reference, key_of
 from kubesandbox.client.selectors import matches
@@ -50,8 +52,7 @@ class Deployments:
             return
         owned = await self._claim(deployment)
         seen = rollout.observe(deployment, owned)
-        uids = {rs["metadata"]["uid"] for rs in owned}
-        pods = [p for p in self._pods.all(key[0]) if (ref := owner_of(p)) is not None and ref["uid"] in uids]
+        pods = [pod for rs in owned for pod in self._pods.owned_by(rs["metadata"]["uid"])]
         plan = rollout.decide(seen, pods)
         created = await self._create(deployment, plan.create) if plan.create is not None else None
         if seen.new is not None and (plan.annotate is not None or plan.min_ready_seconds is not None):
@@ -69,7 +70,8 @@ class Deployments:
         """The ReplicaSets that are its own; orphans that match are adopted, those that no longer match let go."""
         metadata = deployment["metadata"]
         owned = []
-        for rs in self._sets.all(metadata["namespace"]):
+        mine, orphans = self._sets.owned_by(metadata["uid"]), self._sets.orphans(metadata["namespace"])
+        for rs in itertools.chain(mine, orphans):
             owner = owner_of(rs)
             fits = matches(deployment["spec"]["selector"], rs["metadata"].get("labels"))
             references = rs["metadata"].get("ownerReferences") or []

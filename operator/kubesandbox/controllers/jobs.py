@@ -33,7 +33,7 @@ class Jobs:
             self._events.warning(job, "Unsupported", problem)
             return
         uid = job["metadata"]["uid"]
-        pods = [p for p in self._pods.all(key[0]) if (owner := owner_of(p)) is not None and owner["uid"] == uid]
+        pods = list(self._pods.owned_by(uid))
         decision = completion.decide(job, pods, about.now())
         if decision.remove:
             await self._client.delete(JOBS, *key, uid=uid, propagation="Background")

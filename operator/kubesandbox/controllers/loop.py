@@ -39,7 +39,7 @@ class Queue:
         loop = asyncio.get_running_loop()
         held = self._later.get(key)
         due = loop.time() + max(seconds, 0.0)
-        if held is not None and not held.cancelled() and held.when() <= due and held.when() > loop.time():
+        if held is not None and held.when() <= due:
             return
         if held is not None:
             held.cancel()

@@ -1,7 +1,9 @@
 """ReplicaSets: pods made, adopted, released and removed."""
 
 import asyncio
+import itertools
 import logging
+from collections.abc import Iterator
 
 from kubesandbox.client import ApiError, Change, Key, Object, owner_of
 from kubesandbox.client.resources import PODS, REPLICA_SETS, controller_reference, key_of
@@ -42,7 +44,7 @@ class ReplicaSets:
         replica_set = self._sets.get(*key)
         if replica_set is None:
             return
-        claims = replicas.claim(replica_set, self._pods.all(key[0]))
+        claims = replicas.claim(replica_set, self._candidates(replica_set))
         owned = claims.owned + await self._adopt(replica_set, claims)
         decision = replicas.decide(replica_set, owned, self._related(replica_set, owned))
         failure: ApiError | None = None
@@ -50,23 +52,22 @@ class ReplicaSets:
             failure = await self._create(replica_set, decision.create)
         elif decision.delete:
             failure = await self._delete(replica_set, decision.delete)
-        fresh = replicas.claim(replica_set, self._pods.all(key[0])).owned
+        fresh = replicas.claim(replica_set, self._candidates(replica_set)).owned
         await self._report(replica_set, fresh, failure, bool(decision.delete))
         if failure is not None:
             raise failure
+
+    def _candidates(self, replica_set: Object) -> Iterator[Object]:
+        metadata = replica_set["metadata"]
+        return itertools.chain(self._pods.owned_by(metadata["uid"]), self._pods.orphans(metadata["namespace"]))
 
     def _related(self, replica_set: Object, owned: list[Object]) -> list[Object]:
         """Pods of all ReplicaSets of the same Deployment, to see how crowded a node is."""
         owner = owner_of(replica_set)
         if owner is None:
             return owned
-        namespace = replica_set["metadata"]["namespace"]
-        siblings = {
-            sibling["metadata"]["uid"]
-            for sibling in self._sets.all(namespace)
-            if (reference := owner_of(sibling)) is not None and reference["uid"] == owner["uid"]
-        }
-        return [p for p in self._pods.all(namespace) if (ref := owner_of(p)) is not None and ref["uid"] in siblings]
+        siblings = self._sets.owned_by(owner["uid"])
+        return [pod for sibling in siblings for pod in self._pods.owned_by(sibling["metadata"]["uid"])]
 
     async def _adopt(self, replica_set: Object, claims: replicas.Claims) -> list[Object]:
         adopted = []

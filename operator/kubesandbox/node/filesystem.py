@@ -3,11 +3,12 @@
 import asyncio
 import datetime as dt
 import shutil
-from pathlib import Path
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
 
 from kubesandbox.client import Client, Object
 from kubesandbox.node import credentials, volumes
-from kubesandbox.node.environment import Facts
+from kubesandbox.node.environment import ContainerConfigError, Facts, expand
 from kubesandbox.node.sources import Sources, Token, automounts, request_token
 
 TERMINATION_LOG = "/dev/termination-log"
@@ -75,14 +76,18 @@ class PodFiles:
             if due is not None and dt.datetime.now(dt.UTC) >= due:
                 refresh.set()
 
-    def mounts(self, container: Object) -> dict[str, Path]:
-        """Real paths by mount path; the credentials' only where no volume is mounted there."""
+    def mounts(self, container: Object, variables: Mapping[str, str]) -> dict[str, Path]:
+        """Real paths by mount path; the credentials' only where no volume is mounted there.
+
+        `variables` are the container's environment, for subPathExpr.
+        """
         result = {}
         if self._automount:
             result[credentials.MOUNT_PATH] = self._credentials_folder
         for mount in container.get("volumeMounts") or ():
             path = self._volume(mount["name"])
-            result[mount["mountPath"]] = path / mount["subPath"] if mount.get("subPath") else path
+            below = mount.get("subPath") or expand(mount.get("subPathExpr") or "", variables)
+            result[mount["mountPath"]] = path / _below(below) if below else path
         result[container.get("terminationMessagePath") or TERMINATION_LOG] = self.message_file(container["name"])
         return result
 
@@ -121,3 +126,10 @@ class PodFiles:
             held = await request_token(self._client, pod, audience=audience, seconds=seconds)
             self._tokens[where, audience] = held
         return held
+
+
+def _below(path: str) -> PurePosixPath:
+    try:
+        return volumes.relative(path)
+    except volumes.MountError as error:
+        raise ContainerConfigError(f"failed to prepare subPath for volumeMount: {error}") from error

@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 import datetime as dt
+import itertools
 import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,7 +125,7 @@ class PodWorker:
         except TRANSIENT as error:
             raise environment.ContainerConfigError(f"failed to sync references cache: {error}") from error
         wanted = environment.variables(spec, self._pod, references, self._facts())
-        mounts = self._files.mounts(spec)
+        mounts = self._files.mounts(spec, wanted)
         own = {name: environment.rewrite(value, mounts) for name, value in wanted.items()}
         base = {**self._node.inherited, "HOSTNAME": self.name, "TMPDIR": str(self._files.temporary)}
         if self._files.kubeconfig is not None:
@@ -257,7 +258,7 @@ class PodWorker:
         return task
 
     async def _set_up(self) -> None:
-        delays = iter((*RETRY_SECONDS, *(RETRY_SECONDS[-1] for _ in range(1_000_000))))
+        delays = _retries()
         while True:
             try:
                 return await self._files.set_up(self._pod, self._facts())
@@ -304,7 +305,7 @@ class PodWorker:
         """Report the end, then delete the object, as the kubelet does once nothing runs any more."""
         self._ended, self._has_network = True, False
         metadata = self._pod["metadata"]
-        for delay in (*RETRY_SECONDS, *(RETRY_SECONDS[-1] for _ in range(1000))):
+        for delay in _retries():
             if self._gone:
                 return
             try:
@@ -395,3 +396,8 @@ class PodWorker:
                 view.restarts = status["restartCount"] + 1  # it ran before this node was started
         field = f"spec.{'initContainers' if initial else 'containers'}{{{spec['name']}}}"
         return ContainerRunner(self, spec, view, field=field, scale=self._node.back_off_scale)
+
+
+def _retries() -> Iterator[float]:
+    """Seconds between tries, for ever."""
+    return itertools.chain(RETRY_SECONDS, itertools.repeat(RETRY_SECONDS[-1]))

@@ -109,7 +109,7 @@ def write(folder: Path, payload: Mapping[str, File]) -> bool:
     fresh = Path(tempfile.mkdtemp(prefix="..2", dir=folder))
     fresh.chmod(0o755)
     for name, file in payload.items():
-        target = fresh / _safe(name)
+        target = fresh / relative(name)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(file.content)
         target.chmod(file.mode)
@@ -117,7 +117,7 @@ def write(folder: Path, payload: Mapping[str, File]) -> bool:
     pointer.unlink(missing_ok=True)
     pointer.symlink_to(fresh.name)
     pointer.replace(data)
-    wanted = {_safe(name).parts[0] for name in payload}
+    wanted = {relative(name).parts[0] for name in payload}
     for name in wanted:
         link = folder / name
         if not link.is_symlink():
@@ -140,7 +140,8 @@ def _read(data: Path) -> dict[str, File]:
     return found
 
 
-def _safe(name: str) -> PurePosixPath:
+def relative(name: str) -> PurePosixPath:
+    """`name` as a path that stays in its volume. Raises MountError otherwise."""
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or not path.parts:
         raise MountError(f"invalid path {name!r}: must be relative and must not contain '..'")
