@@ -50,18 +50,7 @@ def check_namespace(cluster: Cluster, kind: Kind, obj: Object, request: Request)
 
 def terminating(kind: Kind, name: str, namespace: str) -> StatusError:
     """403 for what comes too late."""
-    error = errors.forbidden(
-        kind.group,
-        kind.plural,
-        name,
-        f"unable to create new content in namespace {namespace} because it is being terminated",
-    )
-    assert error.details is not None
-    error.details["causes"] = [
-        {
-            "reason": "NamespaceTerminating",
-            "message": f"namespace {namespace} is being terminated",
-            "field": "metadata.namespace",
-        }
-    ]
-    return error
+    why = f"unable to create new content in namespace {namespace} because it is being terminated"
+    said = f"namespace {namespace} is being terminated"
+    cause: errors.CauseBody = {"reason": "NamespaceTerminating", "message": said, "field": "metadata.namespace"}
+    return errors.forbidden(kind.group, kind.plural, name, why, [cause])

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 def parse_time(text: str) -> datetime | None:
     """An RFC 3339 time, or None."""
     try:
-        return datetime.fromisoformat(text.replace("Z", "+00:00"))
+        return datetime.fromisoformat(text)
     except ValueError:
         return None
 
@@ -26,27 +26,22 @@ def human(seconds: float) -> str:
     whole = int(seconds)
     if whole < -1:
         return "<invalid>"
-    if whole < 0:
-        return "0s"
-    if whole < 120:
-        return f"{whole}s"
-    minutes, hours, days = whole // 60, whole // 3600, whole // 86400
-    if minutes < 10:
-        return _two(minutes, "m", whole % 60, "s")
-    if minutes < 180:
-        return f"{minutes}m"
-    if hours < 8:
-        return _two(hours, "h", minutes % 60, "m")
-    if hours < 48:
-        return f"{hours}h"
-    if hours < 192:
-        return _two(days, "d", hours % 24, "h")
-    if days < 730:
-        return f"{days}d"
-    if days < 8 * 365:
-        return _two(days // 365, "y", days % 365, "d")
-    return f"{days // 365}y"
+    for below, size, unit, rest, small in _STEPS:
+        if whole < below:
+            least = whole % size // rest if rest else 0
+            return f"{max(whole, 0) // size}{unit}" + (f"{least}{small}" if least > 0 else "")
+    return f"{whole // _YEAR}y"
 
 
-def _two(most: int, unit: str, least: int, small: str) -> str:
-    return f"{most}{unit}{least}{small}" if least else f"{most}{unit}"
+_MINUTE, _HOUR, _DAY, _YEAR = 60, 3600, 86400, 365 * 86400
+# Below this many seconds: the unit and its size, and the smaller unit that is shown beside it.
+_STEPS = (
+    (120, 1, "s", 0, ""),
+    (10 * _MINUTE, _MINUTE, "m", 1, "s"),
+    (3 * _HOUR, _MINUTE, "m", 0, ""),
+    (8 * _HOUR, _HOUR, "h", _MINUTE, "m"),
+    (2 * _DAY, _HOUR, "h", 0, ""),
+    (8 * _DAY, _DAY, "d", _HOUR, "h"),
+    (2 * _YEAR, _DAY, "d", 0, ""),
+    (8 * _YEAR, _YEAR, "y", _DAY, "d"),
+)

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 from kubesandbox import crud, podlogs, scale, subresources
 from kubesandbox.builtin import catalog
 from kubesandbox.cluster import Cluster
 from kubesandbox.custom.cleanup import DefinitionCleanup
 from kubesandbox.gc import GarbageCollector
+from kubesandbox.hostile import Hostility
 from kubesandbox.namespaces import NamespaceController
 from kubesandbox.objects import Object
 from kubesandbox.policies.plugin import PolicyPlugin
@@ -37,6 +38,7 @@ class Options:
     node: bool = True
     node_name: str = "kubesandbox"
     router_port: int = 0
+    hostile: int | None = None  # the seed of a hostile cluster
 
 
 def new_cluster(*, rbac: bool = False) -> Cluster:
@@ -49,7 +51,8 @@ def new_cluster(*, rbac: bool = False) -> Cluster:
     cluster.admission.plugins += [EscalationCheck(), PolicyPlugin(cluster)]
     for body in _initial_objects():
         found = cluster.kinds.by_kind(body["apiVersion"], body["kind"])
-        assert found is not None
+        if found is None:
+            raise LookupError(f"{body['kind']} is not served")
         crud.create(found, crud.receive(found, body, cluster.request()), cluster.request())
     for controller in (NamespaceController, Aggregation, GarbageCollector, DefinitionCleanup):
         controller(cluster)
@@ -73,6 +76,8 @@ class Sandbox:
     def __init__(self, options: Options | None = None) -> None:
         self.options = options or Options()
         self.cluster = new_cluster(rbac=self.options.rbac)
+        if self.options.hostile is not None:
+            self.cluster.hostility = Hostility(self.options.hostile)
         self._server = Server(ApiServer(self.cluster))
         self._tasks: list[asyncio.Task[None]] = []
         self._ready: list[asyncio.Event] = []
@@ -84,7 +89,7 @@ class Sandbox:
         """Where it listens."""
         return f"http://{self.options.host}:{self.port}"
 
-    async def __aenter__(self) -> Sandbox:
+    async def __aenter__(self) -> Self:
         self.port = await self._server.start(self.options.host, self.options.port)
         if self.options.controllers:
             self._run(self._controllers)
@@ -100,8 +105,7 @@ class Sandbox:
 
     async def ready(self) -> None:
         """Return when controllers and node are at work; raise what ended one of them."""
-        waiting = [asyncio.ensure_future(event.wait()) for event in self._ready]
-        everything = asyncio.gather(*waiting)
+        everything = asyncio.create_task(self._all_ready())
         try:
             await asyncio.wait({everything, *self._tasks}, return_when=asyncio.FIRST_COMPLETED)
             for task in self._tasks:
@@ -109,6 +113,10 @@ class Sandbox:
                     task.result()
         finally:
             everything.cancel()
+
+    async def _all_ready(self) -> None:
+        for event in self._ready:
+            await event.wait()
 
     async def failed(self) -> None:
         """Return never, or raise what ended a controller or the node."""
@@ -141,6 +149,8 @@ class Sandbox:
             ready.set()
 
         options = node.NodeOptions(name=self.options.node_name, router_port=self.options.router_port)
+        if self.cluster.hostility:
+            options = replace(options, mount_lag=self.cluster.hostility.mount_lag)
         async with Client(Config(self.url), user_agent="kubelet") as client:
             await node.run(client, options, started)
 

@@ -51,7 +51,9 @@ def read_json(data: bytes, kind: str) -> Json:
         return orjson.loads(data)
     except orjson.JSONDecodeError as error:
         if not data.strip():
-            raise errors.bad_request(_unrecognized(kind, "Object 'Kind' is missing in '" + data.decode(errors="replace") + "'", data)) from None
+            raise errors.bad_request(
+                _unrecognized(kind, "Object 'Kind' is missing in '" + data.decode(errors="replace") + "'", data)
+            ) from None
         raise errors.bad_request(
             _unrecognized(kind, f"couldn't get version/kind; json parse error: {_as_go(data, error)}", data)
         ) from None
@@ -76,7 +78,7 @@ def _loader() -> type:
     import yaml
 
     class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-        yaml_implicit_resolvers = {  # noqa: RUF012
+        yaml_implicit_resolvers = {
             sign: [(tag, expression) for tag, expression in found if tag != "tag:yaml.org,2002:timestamp"]
             for sign, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
         }

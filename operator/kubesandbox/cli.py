@@ -44,6 +44,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--no-controllers", action="store_true", help="the API only: no Deployment is rolled out, no pod is scheduled"
     )
+    parser.add_argument(
+        "--hostile",
+        type=int,
+        nargs="?",
+        const=0,
+        metavar="SEED",
+        help="be as bad as a cluster can be: late watches and mounts, broken and expired watches, requests that fail; "
+        "the same seed, 0 by default, makes the same choices",
+    )
     return parser
 
 
@@ -62,6 +71,7 @@ async def _serve(options: argparse.Namespace) -> None:
         controllers=not options.no_controllers,
         node=not options.no_node,
         router_port=options.router_port,
+        hostile=options.hostile,
     )
     async with Sandbox(chosen) as sandbox:
         if options.kubeconfig:

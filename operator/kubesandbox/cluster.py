@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Callable
 from kubesandbox import metadata
 from kubesandbox.admission import Admission
 from kubesandbox.auth import ADMIN, CONTROLLER, User
+from kubesandbox.hostile import Hostility
 from kubesandbox.kinds import Kind, Kinds
 from kubesandbox.listing import Lister
 from kubesandbox.objects import Object
+from kubesandbox.paths import RequestInfo
 from kubesandbox.rbac.authorizer import Authorizer
 from kubesandbox.store import Store
-from kubesandbox.paths import RequestInfo
 from kubesandbox.strategy import Request
 from kubesandbox.tokens import Tokens
 from kubesandbox.wire.messages import Answer, HttpRequest, Stream
@@ -30,6 +31,7 @@ class Cluster:
         self.admission = Admission(self)
         self.tokens = Tokens(self.store)
         self.authorizer = Authorizer(self.store)
+        self.hostility: Hostility | None = None
         self.extensions: dict[type, object] = {}  # what strategies keep of their own, by its class
         self.subresources: dict[tuple[str, str, str], SubresourceHandler] = {}
 

@@ -59,7 +59,7 @@ def receive(kind: Kind, obj: Json, request: Request) -> Object:
         raise errors.bad_request(
             f"the object provided is unrecognized (must be of type {kind.kind}): couldn't get version/kind; "
             f"json parse error: json: cannot unmarshal {metadata.json_type(obj)} into Go value of type "
-            "struct { APIVersion string \"json:\\\"apiVersion,omitempty\\\"\"; Kind string \"json:\\\"kind,omitempty\\\"\" }"
+            'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
         )
     _check_gvk(kind, obj)
     meta = obj.get("metadata")
@@ -199,7 +199,11 @@ def _settle(kind: Kind, obj: Object, old: Object, request: Request) -> Object:
     """The object that will be stored: spec from one and status from the other, checked."""
     strategy, meta = kind.strategy, obj["metadata"]
     if request.subresource == "status":
-        obj = {**old, "metadata": _status_metadata(meta, old["metadata"]), "status": obj.get("status")}
+        obj = {
+            **old,
+            "metadata": _status_metadata(meta, old["metadata"], strategy.status_keeps),
+            "status": obj.get("status"),
+        }
         if obj["status"] is None:
             del obj["status"]
         obj = clone(obj)
@@ -223,12 +227,14 @@ def _settle(kind: Kind, obj: Object, old: Object, request: Request) -> Object:
     return obj
 
 
-def _status_metadata(meta: Object, old: Object) -> Object:
-    """/status may change metadata only in what it shares with every write."""
-    kept = {**old, "resourceVersion": meta["resourceVersion"]}
-    for key in ("labels", "annotations", "finalizers", "ownerReferences", "managedFields"):
-        kept.pop(key, None)
-        source = meta if key in {"managedFields"} else old
+_META = ("labels", "annotations", "finalizers", "ownerReferences")
+
+
+def _status_metadata(meta: Object, old: Object, keeps: tuple[str, ...]) -> Object:
+    """What a write to /status makes of metadata: `keeps` stay as they are."""
+    kept = {key: value for key, value in old.items() if key not in _META and key != "managedFields"}
+    for key in (*_META, "managedFields"):
+        source = old if key in keeps else meta
         if key in source:
             kept[key] = source[key]
     return kept
@@ -241,9 +247,7 @@ def _check_addressed(kind: Kind, name: str, meta: Object, request: Request) -> N
             f"the name of the object ({name} based on URL) was undeterminable: name must be provided"
         )
     if found != name:
-        raise errors.bad_request(
-            f"the name of the object ({found}) does not match the name on the URL ({name})"
-        )
+        raise errors.bad_request(f"the name of the object ({found}) does not match the name on the URL ({name})")
     if kind.namespaced:
         namespace = meta.get("namespace", "")
         if namespace and namespace != request.namespace:
@@ -277,7 +281,11 @@ def _check_preconditions(kind: Kind, name: str, meta: Object, old: Object, reque
             kind.group,
             kind.kind,
             name,
-            [causes.invalid("metadata.resourceVersion", revision, f'strconv.ParseUint: parsing "{revision}": invalid syntax')],
+            [
+                causes.invalid(
+                    "metadata.resourceVersion", revision, f'strconv.ParseUint: parsing "{revision}": invalid syntax'
+                )
+            ],
         )
     elif revision != old["metadata"]["resourceVersion"]:
         raise errors.conflict(kind.group, kind.plural, name, errors.MODIFIED)
@@ -305,10 +313,10 @@ def store_update(kind: Kind, obj: Object, old: Object, request: Request) -> Outc
     meta = obj["metadata"]
     if kind.api_version != f"{kind.group}/{kind.storage_version}".lstrip("/"):
         obj = request.cluster.to_storage(kind, obj)
-    if meta.get("deletionTimestamp") and not meta.get("finalizers") and not meta.get("deletionGracePeriodSeconds"):
-        if not kind.strategy.begin_delete(obj, 0, request):
-            table.put(obj)
-            return Outcome(remove(kind, obj, request), gone=True)
+    over = meta.get("deletionTimestamp") and not meta.get("finalizers") and not meta.get("deletionGracePeriodSeconds")
+    if over and not kind.strategy.begin_delete(obj, 0, request):
+        table.put(obj)
+        return Outcome(remove(kind, obj, request), gone=True)
     version = table.put(obj)
     kind.strategy.updated(obj, old, request)
     return Outcome(version)

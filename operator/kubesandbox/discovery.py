@@ -68,25 +68,26 @@ class Discovery:
             return None
         if path in {"/healthz", "/livez", "/readyz"} or path.startswith(("/livez/", "/readyz/", "/healthz/")):
             return text_answer(200, "ok")
-        if path == "/version":
-            return json_answer(200, VERSION)
-        if path == "/":
-            return json_answer(200, {"paths": self._paths()})
-        if path not in {"/api", "/apis"} and not path.startswith(("/api/", "/apis/")):
+        if path in {"/", "/version"}:
+            return json_answer(200, VERSION if path == "/version" else {"paths": self._paths()})
+        if path.split("/")[1] not in {"api", "apis"}:
             return None
-        how = accepted(request.headers.get("accept"), _SHAPES)
-        if path == "/api":
-            return self._api(how)
-        if path == "/apis":
-            return self._apis(how)
-        parts = path.strip("/").split("/")
-        if parts[0] == "api" and len(parts) == 2:
-            return self._resources("", parts[1], how)
-        if parts[0] == "apis" and len(parts) == 2:
-            return self._group(parts[1], how)
-        if parts[0] == "apis" and len(parts) == 3:
-            return self._resources(parts[1], parts[2], how)
-        return None
+        return self._discover(path.strip("/").split("/"), accepted(request.headers.get("accept"), _SHAPES))
+
+    def _discover(self, parts: list[str], how: Accepted) -> Answer | None:
+        match parts:
+            case ["api"]:
+                return self._api(how)
+            case ["apis"]:
+                return self._apis(how)
+            case ["api", version]:
+                return self._resources("", version, how)
+            case ["apis", group]:
+                return self._group(group, how)
+            case ["apis", group, version]:
+                return self._resources(group, version, how)
+            case _:
+                return None
 
     def _groups(self) -> dict[str, list[str]]:
         """Groups in discovery's order, each with its versions, the preferred one first."""
@@ -107,7 +108,9 @@ class Discovery:
         for group, versions in groups.items():
             if group:
                 paths += [f"/apis/{group}", *(f"/apis/{group}/{version}" for version in versions)]
-        return sorted([*paths, "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/openid/v1/jwks", "/readyz", "/version"])
+        return sorted(
+            [*paths, "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/openid/v1/jwks", "/readyz", "/version"]
+        )
 
     def _api(self, how: Accepted) -> Answer:
         if how.shape:

@@ -5,18 +5,18 @@ Texts are those of k8s.io/apimachinery/pkg/api/errors and k8s.io/apiserver (v1.3
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NotRequired, TypedDict
 
 from kubesandbox.schema.causes import Cause
 
 
-class CauseBody(TypedDict):
+class CauseBody(TypedDict, total=False):
     """One entry of `details.causes`."""
 
     reason: str
     message: str
-    field: NotRequired[str]
+    field: str
 
 
 class StatusDetails(TypedDict, total=False):
@@ -79,7 +79,7 @@ def success(name: str, group: str, resource: str, uid: str) -> StatusBody:
         "apiVersion": "v1",
         "metadata": {},
         "status": "Success",
-        "details": _about(group, resource, name) | {"uid": uid},  # type: ignore[typeddict-item]
+        "details": {**_about(group, resource, name), "uid": uid},
     }
 
 
@@ -131,9 +131,12 @@ def conflict(group: str, resource: str, name: str, why: str) -> StatusError:
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
 
 
-def apply_conflict(causes: Sequence[Cause], message: str) -> StatusError:
+def apply_conflict(message: str, causes: Sequence[Mapping[str, str]]) -> StatusError:
     """409 of server-side apply: other managers own the fields named in the causes."""
-    return StatusError(409, "Conflict", message, {"causes": [_cause(cause) for cause in causes]})
+    found: list[CauseBody] = [
+        {"reason": cause["reason"], "message": cause["message"], "field": cause["field"]} for cause in causes
+    ]
+    return StatusError(409, "Conflict", message, {"causes": found})
 
 
 def _cause(cause: Cause) -> CauseBody:
@@ -162,11 +165,14 @@ def unauthorized() -> StatusError:
     return StatusError(401, "Unauthorized", "Unauthorized")
 
 
-def forbidden(group: str, resource: str, name: str, why: str) -> StatusError:
+def forbidden(group: str, resource: str, name: str, why: str, causes: Sequence[CauseBody] = ()) -> StatusError:
     """403 for an object, or for a kind as a whole where `name` is empty."""
     subject = f'{qualified(resource, group)} "{name}"' if name else qualified(resource, group)
     said = f"{subject} is forbidden: {why}" if subject else f"forbidden: {why}"
-    return StatusError(403, "Forbidden", said, _about(group, resource, name))
+    details = _about(group, resource, name)
+    if causes:
+        details["causes"] = list(causes)
+    return StatusError(403, "Forbidden", said, details)
 
 
 def method_not_allowed(group: str, resource: str, verb: str) -> StatusError:
@@ -181,9 +187,7 @@ def method_not_allowed(group: str, resource: str, verb: str) -> StatusError:
 
 def not_acceptable(accepted: Sequence[str]) -> StatusError:
     """406: the client takes nothing that can be served."""
-    return StatusError(
-        406, "NotAcceptable", f"only the following media types are accepted: {', '.join(accepted)}"
-    )
+    return StatusError(406, "NotAcceptable", f"only the following media types are accepted: {', '.join(accepted)}")
 
 
 def unsupported_media_type(accepted: Sequence[str]) -> StatusError:

@@ -1,4 +1,4 @@
-"""The garbage collector: dependents of what is gone go too, in the three ways of going (Background, Foreground, Orphan).
+"""The garbage collector: dependents of what is gone go too, Background, Foreground or Orphan.
 
 As kube-controller-manager's: an object goes when none of its owners exists any more; of several, only the references
 to missing ones are removed.
@@ -6,7 +6,7 @@ to missing ones are removed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -173,7 +173,7 @@ class GarbageCollector:
             if error.code not in {404, 409}:
                 raise
 
-    def _write(self, uid: str, change) -> None:  # type: ignore[no-untyped-def]
+    def _write(self, uid: str, change: Callable[[Object], None]) -> None:
         """Change an object's metadata as the control plane."""
         version = self._version(uid)
         if version is None:
@@ -205,5 +205,3 @@ def _drop_finalizer(meta: Object, finalizer: str) -> None:
         meta["finalizers"] = left
     else:
         meta.pop("finalizers", None)
-
-

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,7 @@ from kubesandbox.wire.messages import Answer, HttpRequest, Stream, json_answer
 if TYPE_CHECKING:
     from kubesandbox.cluster import Cluster
 
+Verb = Callable[[Kind, RequestInfo, HttpRequest, Request], Answer | Stream]
 MIN_WATCH_SECONDS = 1800  # kube-apiserver's --min-request-timeout; a watch lasts up to twice that
 
 
@@ -63,32 +64,31 @@ class Resources:
         return await handler(kind, info, request, context)
 
     async def _verb(self, kind: Kind, info: RequestInfo, request: HttpRequest, context: Request) -> Answer | Stream:
-        match info.verb:
-            case "get":
-                how = rendering.negotiate(request)
-                return rendering.one(kind, crud.get(kind, context, info.name), how, request)
-            case "list":
-                return self.list(kind, info, request)
-            case "watch":
-                return self.watch(kind, info, request)
-            case "create":
-                if kind.namespaced and not info.namespace:
-                    raise errors.method_not_allowed(kind.group, kind.plural, "create")
-                return await self.create(kind, request, context)
-            case "update":
-                return self.update(kind, info, request, context)
-            case "patch":
-                return self.patch(kind, info, request, context)
-            case "delete":
-                return self.delete(kind, info, request, context)
-            case _:
-                return self.delete_collection(kind, info, request, context)
+        if info.verb == "create":
+            if kind.namespaced and not info.namespace:
+                raise errors.method_not_allowed(kind.group, kind.plural, "create")
+            return await self.create(kind, request, context)
+        verbs: dict[str, Verb] = {
+            "get": self.get,
+            "list": self.list,
+            "watch": self.watch,
+            "update": self.update,
+            "patch": self.patch,
+            "delete": self.delete,
+            "deletecollection": self.delete_collection,
+        }
+        return verbs[info.verb](kind, info, request, context)
 
-    def list(self, kind: Kind, info: RequestInfo, request: HttpRequest) -> Answer:
+    def get(self, kind: Kind, info: RequestInfo, request: HttpRequest, context: Request) -> Answer:
+        """GET of one object."""
+        how = rendering.negotiate(request)
+        return rendering.one(kind, crud.get(kind, context, info.name), how, request)
+
+    def list(self, kind: Kind, info: RequestInfo, request: HttpRequest, context: Request) -> Answer:
         """GET of a collection."""
         how = rendering.negotiate(request)
         options = list_options(request)
-        page = self._cluster.lister.page(kind, info.namespace if kind.namespaced else "", options)
+        page = self._cluster.lister.page(kind, context.namespace, options)
         return rendering.many(kind, page, how, request)
 
     async def create(self, kind: Kind, request: HttpRequest, context: Request) -> Answer:
@@ -99,7 +99,7 @@ class Resources:
         self._write_context(request, context, "CreateOptions")
         obj = crud.receive(kind, bodies.read_object(request, kind.kind, custom=kind.strategy.custom), context)
         outcome = crud.create(kind, obj, context)
-        return rendering.one(kind, outcome.version, how, request, 201, context.warnings)
+        return rendering.one(kind, outcome.version, how, request, status=201, warnings=context.warnings)
 
     def _write_context(self, request: HttpRequest, context: Request, kind: str, *, apply: bool = False) -> bool:
         """Read the options of a write into the context; gives `force`."""
@@ -113,7 +113,9 @@ class Resources:
         self._write_context(request, context, "UpdateOptions")
         obj = crud.receive(kind, bodies.read_object(request, kind.kind, custom=kind.strategy.custom), context)
         outcome = crud.update(kind, info.name, obj, context)
-        return rendering.one(kind, outcome.version, how, request, 201 if outcome.created else 200, context.warnings)
+        return rendering.one(
+            kind, outcome.version, how, request, status=201 if outcome.created else 200, warnings=context.warnings
+        )
 
     def patch(self, kind: Kind, info: RequestInfo, request: HttpRequest, context: Request) -> Answer:
         """PATCH of an object or of its status, by any patch type."""
@@ -121,7 +123,9 @@ class Resources:
         media = patch_type(request, kind)
         force = self._write_context(request, context, "PatchOptions", apply=media == APPLY)
         outcome = self.patch_object(kind, info.name, media, request, context, force=force)
-        return rendering.one(kind, outcome.version, how, request, 201 if outcome.created else 200, context.warnings)
+        return rendering.one(
+            kind, outcome.version, how, request, status=201 if outcome.created else 200, warnings=context.warnings
+        )
 
     def patch_object(
         self, kind: Kind, name: str, media: str, request: HttpRequest, context: Request, *, force: bool
@@ -160,7 +164,7 @@ class Resources:
             return rendering.answer(orjson.dumps(crud.gone_body(kind, outcome.version)), how)
         orphan = truth(request.param("orphanDependents")) if request.param("orphanDependents") else None
         status = 202 if not outcome.gone and orphan is False else 200
-        return rendering.one(kind, outcome.version, how, request, status)
+        return rendering.one(kind, outcome.version, how, request, status=status)
 
     def delete_collection(self, kind: Kind, info: RequestInfo, request: HttpRequest, context: Request) -> Answer:
         """DELETE of all that a selector matches."""
@@ -181,7 +185,7 @@ class Resources:
         page.revision = self._cluster.store.revision
         return rendering.many(kind, page, how, request)
 
-    def watch(self, kind: Kind, info: RequestInfo, request: HttpRequest) -> Stream:
+    def watch(self, kind: Kind, info: RequestInfo, request: HttpRequest, context: Request) -> Stream:
         """A stream of events."""
         how = rendering.negotiate(request)
         options = list_options(request)
@@ -192,8 +196,10 @@ class Resources:
         if options.revision and int(options.revision) > self._cluster.store.revision:
             raise errors.too_large_resource_version(int(options.revision), self._cluster.store.revision)
         timeout = options.timeout or MIN_WATCH_SECONDS * (1 + self._random.random())
-        asked = watch.Asked(options.revision, options.initial_events, options.bookmarks, timeout)
-        watcher = watch.Watcher(table, info.namespace if kind.namespaced else "", matches)
+        hostility = self._cluster.hostility
+        end = hostility.watch_end() if hostility else None
+        asked = watch.Asked(options.revision, options.initial_events, options.bookmarks, timeout, end)
+        watcher = watch.Watcher(table, context.namespace, matches, lag=hostility.watch_lag if hostility else None)
         encode, bookmark = _encoders(kind, how, request.param("includeObject") or "")
         chunks: AsyncIterator[bytes] = watch.stream(watcher, asked, encode, bookmark)
         return Stream(chunks, content_type="application/json;stream=watch" if how.stream else "application/json")
@@ -205,7 +211,7 @@ def _named(options: ListOptions, name: str) -> ListOptions:
     return ListOptions(**{**options.__dict__, "field_selector": text})
 
 
-def _encoders(kind: Kind, how: Accepted, include: str) -> tuple[watch.Encoder, watch.Callable[[int, bool], bytes]]:
+def _encoders(kind: Kind, how: Accepted, include: str) -> tuple[watch.Encoder, watch.Bookmark]:
     """How this watch writes its events and bookmarks."""
     if how.shape == "Table":
         columns, headers = kind.strategy.columns(), [True]
@@ -293,9 +299,7 @@ def _check_delete_options(asked: Object) -> None:
         found.append(causes.invalid("propagationPolicy", policy, text))
     if policy is not None and policy not in _POLICIES:
         found.append(causes.not_supported("propagationPolicy", policy, [*_POLICIES, "nil"]))
-    found += [
-        causes.not_supported("dryRun", value, ["All"]) for value in asked.get("dryRun") or () if value != "All"
-    ]
+    found += [causes.not_supported("dryRun", value, ["All"]) for value in asked.get("dryRun") or () if value != "All"]
     if found:
         raise errors.invalid("", "DeleteOptions", "", found)
 

@@ -7,6 +7,7 @@ A dialect of its own (k8s.io/client-go/util/jsonpath): dots in keys are escaped 
 from __future__ import annotations
 
 import json
+import operator
 import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
@@ -41,8 +42,7 @@ def compile_path(path: str) -> Callable[[Json], list[Json]]:
     text = path.strip()
     if text.startswith("{") and text.endswith("}"):
         text = text[1:-1]
-    if text.startswith("$"):
-        text = text[1:]
+    text = text.removeprefix("$")
     steps: list[Step] = []
     at = 0
     if text in {"", "."}:
@@ -137,8 +137,8 @@ def _filter(text: str) -> Step:
     if not match:
         raise JSONPathError(f"unrecognized filter {text!r}")
     left = _operand(match.group("left"))
-    operator = match.group("operator")
-    right = _operand(match.group("right")) if operator else None
+    sign = match.group("operator")
+    right = _operand(match.group("right")) if sign else None
 
     def step(value: Json) -> Iterator[Json]:
         for item in value if isinstance(value, list) else value.values() if isinstance(value, dict) else ():
@@ -146,7 +146,7 @@ def _filter(text: str) -> Step:
             if right is None:
                 if lefts:
                     yield item
-            elif any(_compare(a, operator, b) for a in lefts for b in right(item)):
+            elif any(_compare(a, sign, b) for a in lefts for b in right(item)):
                 yield item
 
     return step
@@ -166,22 +166,20 @@ def _operand(text: str) -> Callable[[Json], list[Json]]:
     return lambda _: [constant]
 
 
-def _compare(left: Json, operator: str, right: Json) -> bool:
+_OPERATORS: dict[str, Callable[[Json, Json], bool]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    ">": operator.gt,
+    "<=": operator.le,
+    ">=": operator.ge,
+}
+
+
+def _compare(left: Json, sign: str, right: Json) -> bool:
     if isinstance(left, str) != isinstance(right, str):
-        return operator == "!="
+        return sign == "!="
     try:
-        match operator:
-            case "==":
-                return bool(left == right)
-            case "!=":
-                return bool(left != right)
-            case "<":
-                return bool(left < right)
-            case ">":
-                return bool(left > right)
-            case "<=":
-                return bool(left <= right)
-            case _:
-                return bool(left >= right)
+        return bool(_OPERATORS[sign](left, right))
     except TypeError:
         return False

@@ -91,6 +91,10 @@ class Kinds:
         """The kind at a path."""
         return self._by_path.get((group, version, plural))
 
+    def get(self, group: str, version: str, plural: str) -> Kind:
+        """The kind at a path that is always served."""
+        return self._by_path[group, version, plural]
+
     def by_kind(self, api_version: str, kind: str) -> Kind | None:
         """The kind of an object's apiVersion and kind."""
         group, _, version = api_version.rpartition("/")

@@ -72,7 +72,9 @@ def matcher(kind: Kind, options: ListOptions) -> Callable[[Object], bool] | None
 def _unsupported(kind: Kind) -> Callable[[str], str]:
     def say(key: str) -> str:
         text = getattr(kind.strategy, "unsupported_field", None)
-        return text(key) if text else f'"{key}" is not a known field selector: only "metadata.name", "metadata.namespace"'
+        return (
+            text(key) if text else f'"{key}" is not a known field selector: only "metadata.name", "metadata.namespace"'
+        )
 
     return say
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 from kubesandbox import names
@@ -62,28 +62,29 @@ def type_error(metadata: Json) -> str | None:
     """The first field of a `metadata` that is not of ObjectMeta's type, as Go's JSON decoder says it."""
     if not isinstance(metadata, dict):
         return _unmarshal(metadata, "metadata", "v1.ObjectMeta")
+    return next(_type_errors(metadata), None)
+
+
+def _type_errors(metadata: Object) -> Iterator[str]:
     for key in _STRINGS:
         if metadata.get(key) is not None and not isinstance(metadata[key], str):
-            return _unmarshal(metadata[key], f"ObjectMeta.metadata.{key}", "string")
+            yield _unmarshal(metadata[key], f"ObjectMeta.metadata.{key}", "string")
     for key in ("labels", "annotations"):
-        value = metadata.get(key)
-        if value is None:
+        found = metadata.get(key) or {}
+        if not isinstance(found, dict):
+            yield _unmarshal(found, f"ObjectMeta.metadata.{key}", "map[string]string")
             continue
-        if not isinstance(value, dict):
-            return _unmarshal(value, f"ObjectMeta.metadata.{key}", "map[string]string")
-        for item in value.values():
-            if not isinstance(item, str):
-                return _unmarshal(item, f"ObjectMeta.metadata.{key}", "string")
-    finalizers = metadata.get("finalizers")
-    if finalizers is not None and not isinstance(finalizers, list):
-        return _unmarshal(finalizers, "ObjectMeta.metadata.finalizers", "[]string")
-    for item in finalizers or ():
-        if not isinstance(item, str):
-            return _unmarshal(item, "ObjectMeta.metadata.finalizers", "string")
-    owners = metadata.get("ownerReferences")
-    if owners is not None and not (isinstance(owners, list) and all(isinstance(owner, dict) for owner in owners)):
-        return _unmarshal(owners, "ObjectMeta.metadata.ownerReferences", "[]v1.OwnerReference")
-    return None
+        for value in found.values():
+            if not isinstance(value, str):
+                yield _unmarshal(value, f"ObjectMeta.metadata.{key}", "string")
+    for key, kind, wanted in (("finalizers", str, "string"), ("ownerReferences", dict, "v1.OwnerReference")):
+        found = metadata.get(key) or []
+        if not isinstance(found, list):
+            yield _unmarshal(found, f"ObjectMeta.metadata.{key}", f"[]{wanted}")
+            continue
+        for value in found:
+            if not isinstance(value, kind):
+                yield _unmarshal(value, f"ObjectMeta.metadata.{key}", wanted)
 
 
 def _unmarshal(value: Json, where: str, wanted: str) -> str:
@@ -149,7 +150,9 @@ def validate(metadata: Object, rule: names.NameRule, *, namespaced: bool) -> lis
     else:
         found += [causes.invalid("metadata.name", name, text) for text in rule(name)]
     if namespaced:
-        found += [causes.invalid("metadata.namespace", metadata["namespace"], t) for t in names.label(metadata["namespace"])]
+        found += [
+            causes.invalid("metadata.namespace", metadata["namespace"], t) for t in names.label(metadata["namespace"])
+        ]
     elif metadata.get("namespace"):
         found.append(causes.forbidden("metadata.namespace", "not allowed on this type"))
     return found + _validate_common(metadata)
@@ -186,9 +189,8 @@ def _owners(owners: list[Object]) -> list[Cause]:
     controller = ""
     for index, owner in enumerate(owners):
         path = f"metadata.ownerReferences[{index}]"
-        for key in ("apiVersion", "kind", "name", "uid"):
-            if not owner.get(key):
-                found.append(causes.required(f"{path}.{key}", "must not be empty"))
+        needed = ("apiVersion", "kind", "name", "uid")
+        found += [causes.required(f"{path}.{key}", "must not be empty") for key in needed if not owner.get(key)]
         if owner.get("apiVersion") == "v1" and owner.get("kind") == "Event":
             found.append(causes.invalid(path, owner, "/v1, Kind=Event is disallowed from being an owner"))
         if owner.get("controller"):

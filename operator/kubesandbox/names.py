@@ -87,7 +87,8 @@ def label_key(key: str) -> list[str]:
     """What is wrong with a label's or annotation's key, or a finalizer."""
     parts = key.split("/")
     rule = regex_error(
-        "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character",
+        "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric "
+        "character",
         _KEY,
         "MyName",
         "my.name",

@@ -13,6 +13,7 @@ from kubesandbox.tasks import Soon
 
 if TYPE_CHECKING:
     from kubesandbox.cluster import Cluster
+    from kubesandbox.kinds import Kind
 
 KEY = ("", "namespaces")
 
@@ -41,19 +42,30 @@ class NamespaceController:
         if version is None or not version.object["metadata"].get("deletionTimestamp"):
             return
         left = 0
+        found = [
+            (kind, item)
+            for kind in self._cluster.kinds.resources()
+            if kind.namespaced and "delete" in kind.verbs
+            for item in self._cluster.store.table(*kind.table_key).scan(name)
+        ]
+        hostility = self._cluster.hostility
+        if hostility:
+            hostility.shuffle(found)
+        for kind, item in found:
+            if item.object["metadata"].get("deletionTimestamp") is None:
+                self._delete(kind, name_of(item.object), name)
         for kind in self._cluster.kinds.resources():
-            if not kind.namespaced or "delete" not in kind.verbs:
-                continue
-            for item in list(self._cluster.store.table(*kind.table_key).scan(name)):
-                if item.object["metadata"].get("deletionTimestamp") is None:
-                    try:
-                        crud.delete(kind, name_of(item.object), DeleteOptions(propagation="Background"), self._cluster.request(name))
-                    except StatusError as error:
-                        if error.code != 404:
-                            raise
-            left += sum(1 for _ in self._cluster.store.table(*kind.table_key).scan(name))
+            if kind.namespaced:
+                left += sum(1 for _ in self._cluster.store.table(*kind.table_key).scan(name))
         if left == 0:
             self._finalize(name)
+
+    def _delete(self, kind: Kind, name: str, namespace: str) -> None:
+        try:
+            crud.delete(kind, name, DeleteOptions(propagation="Background"), self._cluster.request(namespace))
+        except StatusError as error:
+            if error.code != 404:
+                raise
 
     def _finalize(self, name: str) -> None:
         kind = self._cluster.kinds.find("", "v1", "namespaces")

@@ -69,20 +69,29 @@ def _check_list(options: ListOptions) -> None:
     if options.watch:
         if match and options.initial_events is None:
             found.append(
-                causes.forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided")
+                causes.forbidden(
+                    "resourceVersionMatch",
+                    "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+                )
             )
         if options.initial_events is not None and match != "NotOlderThan":
             found.append(
-                causes.forbidden("resourceVersionMatch", 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan')
+                causes.forbidden(
+                    "resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+                )
             )
         if options.initial_events and not options.bookmarks:
-            found.append(causes.forbidden("sendInitialEvents", "sendInitialEvents requires setting allowWatchBookmarks to true"))
+            found.append(
+                causes.forbidden("sendInitialEvents", "sendInitialEvents requires setting allowWatchBookmarks to true")
+            )
     else:
         if options.initial_events is not None:
             found.append(causes.forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"))
         if match and not revision:
             found.append(
-                causes.forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided")
+                causes.forbidden(
+                    "resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided"
+                )
             )
         if match and options.token:
             found.append(
@@ -92,7 +101,9 @@ def _check_list(options: ListOptions) -> None:
             found.append(causes.not_supported("resourceVersionMatch", match, ["Exact", "NotOlderThan", ""]))
         if match == "Exact" and revision == "0":
             found.append(
-                causes.forbidden("resourceVersionMatch", 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"')
+                causes.forbidden(
+                    "resourceVersionMatch", 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
+                )
             )
     if found:
         raise errors.invalid("meta.k8s.io", "ListOptions", "", found)

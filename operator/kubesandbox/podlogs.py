@@ -14,6 +14,8 @@ from kubesandbox.schema import causes
 from kubesandbox.wire.messages import Answer, HttpRequest, Stream
 
 if TYPE_CHECKING:
+    import aiohttp
+
     from kubesandbox.cluster import Cluster
     from kubesandbox.kinds import Kind
     from kubesandbox.paths import RequestInfo
@@ -49,7 +51,13 @@ def _query(request: HttpRequest) -> dict[str, str]:
             raise errors.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
         least = 0 if name == "tailLines" else 1
         if int(text) < least:
-            found.append(causes.invalid(name, int(text), f"must be greater than or equal to {least}" if least == 0 else "must be greater than 0"))
+            found.append(
+                causes.invalid(
+                    name,
+                    int(text),
+                    f"must be greater than or equal to {least}" if least == 0 else "must be greater than 0",
+                )
+            )
         query[name] = text
     for name in _FLAGS:
         if truth(request.param(name)):
@@ -69,7 +77,9 @@ def _query(request: HttpRequest) -> dict[str, str]:
 
 def _container(pod: Object, asked: str) -> str:
     spec, name = pod["spec"], pod["metadata"]["name"]
-    groups = [[c["name"] for c in spec.get(key) or ()] for key in ("containers", "initContainers", "ephemeralContainers")]
+    groups = [
+        [c["name"] for c in spec.get(key) or ()] for key in ("containers", "initContainers", "ephemeralContainers")
+    ]
     if asked:
         if not any(asked in group for group in groups):
             raise errors.bad_request(f"container {asked} is not valid for pod {name}")
@@ -119,7 +129,7 @@ async def _fetch(url: str, name: str, *, follow: bool) -> Answer | Stream:
     return Stream(_chunks(session, response), content_type=TEXT)
 
 
-async def _chunks(session, response) -> AsyncIterator[bytes]:  # type: ignore[no-untyped-def]
+async def _chunks(session: aiohttp.ClientSession, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
     import aiohttp
 
     try:
@@ -151,5 +161,3 @@ def _refused(status: int, text: str, name: str) -> StatusError:
 def install(cluster: Cluster) -> None:
     """Serve it."""
     cluster.subresources["", "pods", "log"] = log
-
-

@@ -54,7 +54,13 @@ def to_yaml(body: Json) -> bytes:
 
 
 def one(
-    kind: Kind, version: Version, how: Accepted, request: HttpRequest, status: int = 200, warnings: list[str] | None = None
+    kind: Kind,
+    version: Version,
+    how: Accepted,
+    request: HttpRequest,
+    *,
+    status: int = 200,
+    warnings: list[str] | None = None,
 ) -> Answer:
     """One object as asked for."""
     headers = [("Warning", f'299 - "{_quoted(text)}"') for text in warnings or ()]

@@ -35,7 +35,7 @@ class ReviewStrategy(BuiltinStrategy):
         obj["metadata"].pop("namespace", None)
         if kind.namespaced:
             obj["metadata"]["namespace"] = context.namespace
-        return rendering.one(kind, Version(obj, 0), how, request, 201, context.warnings)
+        return rendering.one(kind, Version(obj, 0), how, request, status=201, warnings=context.warnings)
 
 
 def _invalid(kind: str, *found: causes.Cause) -> errors.StatusError:
@@ -53,7 +53,7 @@ def _attributes(spec: Object, kind: str, namespace: str = "") -> RequestInfo:
         raise _invalid(kind, causes.invalid("spec.resourceAttributes", None, text))
     if path is not None:
         return RequestInfo(path.get("verb", ""), path.get("path", ""))
-    assert isinstance(resource, dict)
+    resource = resource or {}
     found = resource.get("namespace", "")
     if namespace and found != namespace:
         raise errors.bad_request(f"spec.resourceAttributes.namespace must match namespace: {namespace}")
@@ -135,7 +135,11 @@ class TokenReviewStrategy(ReviewStrategy):
         user = request.cluster.tokens.check(token, audiences)
         if isinstance(user, str):
             return {"user": {}, "error": user}
-        return {"authenticated": True, "user": user_info(user), "audiences": audiences or [request.cluster.tokens.audience]}
+        return {
+            "authenticated": True,
+            "user": user_info(user),
+            "audiences": audiences or [request.cluster.tokens.audience],
+        }
 
 
 def user_info(user: User) -> Object:

@@ -48,7 +48,9 @@ def scale_of(kind: Kind, obj: Object) -> Object:
     text = found if isinstance(found, str) else format_selector(found) if found else ""
     if text:
         status["selector"] = text
-    kept = {key: meta[key] for key in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp") if key in meta}
+    kept = {
+        key: meta[key] for key in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp") if key in meta
+    }
     return {
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
@@ -80,9 +82,7 @@ class ScaleHandler:
         outcome = crud.update(kind, info.name, obj, context)
         return rendering.answer(orjson.dumps(scale_of(kind, crud.view(kind, outcome.version))), how)
 
-    def _wanted(
-        self, kind: Kind, info: RequestInfo, request: HttpRequest, context: Request, current: Object
-    ) -> Json:
+    def _wanted(self, kind: Kind, info: RequestInfo, request: HttpRequest, context: Request, current: Object) -> Json:
         if info.verb == "update":
             options.apply_to(context, options.write_options(request, "UpdateOptions"))
             wanted = bodies.read_object(request, "Scale")
@@ -122,5 +122,3 @@ def _replicas(wanted: Object, name: str) -> int:
 def install(cluster: Cluster) -> None:
     """Serve scale for every kind that has it."""
     cluster.subresources["*", "*", "scale"] = ScaleHandler()
-
-

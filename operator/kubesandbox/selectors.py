@@ -108,7 +108,9 @@ class _Parser:
             if not sign and not word:
                 break
             if sign != ",":
-                raise SelectorError(f"unable to parse requirement: found '{sign or word}', expected: ',' or 'end of string'")
+                raise SelectorError(
+                    f"unable to parse requirement: found '{sign or word}', expected: ',' or 'end of string'"
+                )
             if self.at >= len(self.tokens):
                 raise SelectorError("unable to parse requirement: found '', expected: identifier after ','")
         return found
@@ -119,7 +121,9 @@ class _Parser:
         if negated:
             sign, word = self.take()
         if sign or not word:
-            raise SelectorError(f"unable to parse requirement: found '{sign}', expected: !, identifier, or 'end of string'")
+            raise SelectorError(
+                f"unable to parse requirement: found '{sign}', expected: !, identifier, or 'end of string'"
+            )
         _check_key(word)
         if negated:
             return Requirement(word, "!")
@@ -203,9 +207,7 @@ def from_struct(selector: Mapping[str, object] | None) -> Selector | None:
     operators = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "!"}
     expressions = selector.get("matchExpressions")
     if isinstance(expressions, list):
-        terms += [
-            Requirement(e["key"], operators[e["operator"]], tuple(e.get("values") or ())) for e in expressions
-        ]
+        terms += [Requirement(e["key"], operators[e["operator"]], tuple(e.get("values") or ())) for e in expressions]
     return Selector(tuple(terms))
 
 

@@ -34,7 +34,7 @@ class ApiServer:
             return await self._answer(request)
         except StatusError as error:
             return rendering.refusal(error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a bug here must not take the server down
             _log.exception("%s %s", request.method, request.target)
             return rendering.refusal(errors.internal_error(f"{type(error).__name__}: {error}"))
 
@@ -50,7 +50,13 @@ class ApiServer:
         kind = self._cluster.kinds.find(info.group, info.version, info.resource)
         if kind is None or (info.namespace and not kind.namespaced and kind.plural != "namespaces"):
             return text_answer(404, "404 page not found\n")
-        return await self._resources.handle(kind, info, request, user)
+        hostility = self._cluster.hostility
+        if hostility:
+            hostility.before(kind, info)
+        answer = await self._resources.handle(kind, info, request, user)
+        if hostility:
+            hostility.after(info)
+        return answer
 
 
 __all__ = ["ApiServer", "json_answer"]

@@ -144,8 +144,7 @@ def namespace_of(obj: Object) -> str:
 
 def name_of(obj: Object) -> str:
     """An object's name."""
-    name = obj["metadata"]["name"]
-    assert isinstance(name, str)
+    name: str = obj["metadata"]["name"]
     return name
 
 

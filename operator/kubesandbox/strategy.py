@@ -42,6 +42,7 @@ class Strategy:
     returns_deleted = False
     propagation = "Background"
     name_rule: names.NameRule = staticmethod(names.subdomain)
+    status_keeps: tuple[str, ...] = ("labels", "annotations", "finalizers", "ownerReferences")  # not set by /status
     resets: tuple[str, ...] = ("status",)  # dropped from a create, and kept from before on an update
 
     def decode(self, obj: Object, request: Request) -> list[str]:

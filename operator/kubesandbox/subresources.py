@@ -74,9 +74,8 @@ def _bound(context: Request, reference: Object | None) -> Object | None:
         return None
     plural = {"Pod": "pods", "Secret": "secrets", "Node": "nodes"}.get(reference.get("kind", ""))
     if plural is None or reference.get("apiVersion", "v1") != "v1":
-        raise errors.bad_request(
-            f"cannot bind token for serviceaccount to a type {reference.get('apiVersion')}, Kind={reference.get('kind')}"
-        )
+        about = f"{reference.get('apiVersion')}, Kind={reference.get('kind')}"
+        raise errors.bad_request(f"cannot bind token for serviceaccount to a type {about}")
     namespace = "" if plural == "nodes" else context.namespace
     found = context.cluster.store.table("", plural).get(namespace, reference.get("name", ""))
     if found is None:
@@ -100,9 +99,11 @@ async def binding(kind: Kind, info: RequestInfo, request: HttpRequest, context: 
         raise errors.invalid("", "Binding", info.name, [causes.required("target.name")])
     pod = clone(crud.get(kind, context, info.name).object)
     if pod["metadata"].get("deletionTimestamp"):
-        raise errors.conflict("", "pods/binding", info.name, f"pod {info.name} is being deleted, cannot be assigned to a host")
+        raise errors.conflict(
+            "", "pods/binding", info.name, f"pod {info.name} is being deleted, cannot be assigned to a host"
+        )
     if pod["spec"].get("nodeName"):
-        why = f"pod {info.name} is already assigned to node \"{pod['spec']['nodeName']}\""
+        why = f'pod {info.name} is already assigned to node "{pod["spec"]["nodeName"]}"'
         raise errors.conflict("", "pods/binding", info.name, why)
     pod["spec"]["nodeName"] = target
     conditions = pod["status"].setdefault("conditions", [])
@@ -141,6 +142,3 @@ def install(cluster: Cluster) -> None:
     cluster.subresources["", "serviceaccounts", "token"] = token
     cluster.subresources["", "pods", "binding"] = binding
     cluster.subresources["", "namespaces", "finalize"] = finalize
-
-
-

@@ -119,7 +119,9 @@ def row(obj: Object, columns: Columns, include: str) -> Object:
     return body
 
 
-def table(objects: Sequence[Object], columns: Columns, include: str, metadata: Object, *, headers: bool = True) -> Object:
+def table(
+    objects: Sequence[Object], columns: Columns, include: str, metadata: Object, *, headers: bool = True
+) -> Object:
     """Objects as a Table."""
     return {
         "kind": "Table",

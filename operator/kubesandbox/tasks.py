@@ -40,7 +40,7 @@ class Soon(Generic[Key]):
             del self._keys[key]
             try:
                 self._work(key)
-            except Exception:
+            except Exception:  # noqa: BLE001 - one key's bug is not the others' end
                 _log.exception("control loop failed on %s", key)
         self._scheduled = bool(self._keys)
         if self._scheduled:

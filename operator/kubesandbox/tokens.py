@@ -118,12 +118,14 @@ class Tokens:
             return "[invalid bearer token, service account token has expired]"
         wanted = list(audiences) or [self.audience]
         if not set(wanted) & set(claims["aud"]):
-            return f"[invalid bearer token, token audiences {claims['aud']} is invalid for the target audiences {wanted}]"
+            return (
+                f"[invalid bearer token, token audiences {claims['aud']} is invalid for the target audiences {wanted}]"
+            )
         about = claims["kubernetes.io"]
         bound = [
             (f"{kind}s", about[kind]["name"], about[kind]["uid"]) for kind in ("pod", "secret", "node") if kind in about
         ]
-        extra = {"authentication.kubernetes.io/credential-id": (f"JTI={claims['jti']}",)}
+        extra: dict[str, tuple[str, ...]] = {"authentication.kubernetes.io/credential-id": (f"JTI={claims['jti']}",)}
         for kind in ("pod", "node"):
             if kind in about:
                 extra[f"authentication.kubernetes.io/{kind}-name"] = (about[kind]["name"],)

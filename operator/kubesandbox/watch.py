@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -34,10 +35,9 @@ class Watcher:
     table: Table
     namespace: str
     matches: Matcher | None
-    queue: deque[Notice] = field(default_factory=deque)
-    behind: bool = False
+    queue: deque[tuple[float, Notice]] = field(default_factory=deque)
     ended: bool = False
-    lag: float = 0.0
+    lag: Callable[[], float] | None = None  # seconds by which a notice comes late (a hostile cluster)
 
     def __post_init__(self) -> None:
         self._wake = asyncio.Event()
@@ -63,25 +63,37 @@ class Watcher:
         if notice is None:
             return
         if len(self.queue) >= QUEUE:
-            self.behind = True
             self.end()
             return
-        self.queue.append(notice)
-        if self.lag:
-            asyncio.get_running_loop().call_later(self.lag, self._wake.set)
-        else:
-            self._wake.set()
+        due = 0.0
+        if self.lag is not None:
+            due = max(time.monotonic() + self.lag(), self.queue[-1][0] if self.queue else 0.0)
+        self.queue.append((due, notice))
+        self._wake.set()
 
-    async def next(self, timeout: float) -> Notice | None:
-        """The next notice, or None after `timeout` seconds or at the end."""
+    async def next(self, seconds: float) -> Notice | None:
+        """The next notice, or None after some seconds or at the end."""
         if not self.queue and not self.ended:
             self._wake.clear()
             try:
-                async with asyncio.timeout(timeout):
+                async with asyncio.timeout(seconds):
                     await self._wake.wait()
             except TimeoutError:
                 return None
-        return self.queue.popleft() if self.queue else None
+        if not self.queue:
+            return None
+        late = self.queue[0][0] - time.monotonic()
+        if late > 0:
+            await asyncio.sleep(min(late, seconds))
+            if late > seconds:
+                return None
+        return self.queue.popleft()[1]
+
+    def take_due(self) -> Notice | None:
+        """The next notice if it may be told now."""
+        if self.queue and self.queue[0][0] <= time.monotonic():
+            return self.queue.popleft()[1]
+        return None
 
 
 def translate(event: Event, matches: Matcher | None) -> Notice | None:
@@ -100,6 +112,18 @@ def translate(event: Event, matches: Matcher | None) -> Notice | None:
 
 
 @dataclass(frozen=True)
+class End:
+    """An untimely end: after some seconds, by a broken connection or as expired."""
+
+    after: float
+    breaks: bool
+
+
+class Broken(ConnectionError):
+    """The connection is to be dropped in the middle of the stream."""
+
+
+@dataclass(frozen=True)
 class Asked:
     """What a watch request asks for, beyond which objects."""
 
@@ -107,9 +131,11 @@ class Asked:
     initial_events: bool | None
     bookmarks: bool
     timeout: float
+    end: End | None = None  # how a hostile cluster cuts it short
 
 
 Encoder = Callable[[str, Version], bytes]
+Bookmark = Callable[[int, bool], bytes]
 
 
 def expired_event(table: Table, asked: int) -> bytes:
@@ -123,13 +149,11 @@ def line(kind: str, obj: bytes) -> bytes:
     return b'{"type":"%b","object":%b}\n' % (kind.encode(), obj)
 
 
-async def stream(
-    watcher: Watcher, asked: Asked, encode: Encoder, bookmark: Callable[[int, bool], bytes]
-) -> AsyncIterator[bytes]:
+async def stream(watcher: Watcher, asked: Asked, encode: Encoder, bookmark: Bookmark) -> AsyncIterator[bytes]:
     """The lines of a watch until its time is up, the client goes, or it falls behind."""
     table = watcher.table
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + asked.timeout
+    deadline = loop.time() + min(asked.timeout, asked.end.after if asked.end else asked.timeout)
     revision = int(asked.revision or 0)
     if revision and not asked.initial_events and revision < table.compacted:
         yield expired_event(table, revision)
@@ -140,16 +164,20 @@ async def stream(
         next_bookmark = loop.time() + BOOKMARK_SECONDS
         while not watcher.ended or watcher.queue:
             left = min(deadline, next_bookmark) - loop.time()
-            notice = await watcher.next(max(0.0, left)) if left > 0 or watcher.queue else None
+            notice = await watcher.next(left) if left > 0 else None
             if notice is not None:
                 yield _drain(watcher, notice, encode)
             elif loop.time() >= deadline:
-                if asked.bookmarks:
+                if asked.end and asked.end.after < asked.timeout:
+                    if asked.end.breaks:
+                        raise Broken
+                    yield expired_event(table, revision)
+                elif asked.bookmarks and not watcher.queue:
                     yield bookmark(table.store.revision, False)
                 return
             elif loop.time() >= next_bookmark:
                 next_bookmark = loop.time() + BOOKMARK_SECONDS
-                if asked.bookmarks:
+                if asked.bookmarks and not watcher.queue:
                     yield bookmark(table.store.revision, False)
     finally:
         watcher.end()
@@ -158,15 +186,12 @@ async def stream(
 def _drain(watcher: Watcher, first: Notice, encode: Encoder) -> bytes:
     """Everything that waits, in one write, up to a few hundred events."""
     parts = [encode(first.type, first.version)]
-    while watcher.queue and len(parts) < 256:
-        notice = watcher.queue.popleft()
+    while len(parts) < 256 and (notice := watcher.take_due()):
         parts.append(encode(notice.type, notice.version))
     return b"".join(parts)
 
 
-def _beginning(
-    watcher: Watcher, asked: Asked, revision: int, encode: Encoder, bookmark: Callable[[int, bool], bytes]
-) -> bytes:
+def _beginning(watcher: Watcher, asked: Asked, revision: int, encode: Encoder, bookmark: Bookmark) -> bytes:
     """The first lines: what exists, or what happened since the revision asked for."""
     table, parts = watcher.table, []
     from_state = asked.initial_events or (asked.initial_events is None and revision == 0)

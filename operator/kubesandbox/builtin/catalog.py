@@ -8,7 +8,6 @@ from kubesandbox import reviews
 from kubesandbox.builtin import access, core, networking, pods, policy, tables, types, workloads
 from kubesandbox.builtin.strategy import BuiltinStrategy
 from kubesandbox.custom.definitions import definition_kind
-
 from kubesandbox.kinds import STANDARD_VERBS, STATUS, Kind, Subresource
 from kubesandbox.policies import strategies as policies
 
@@ -80,7 +79,9 @@ def _core() -> Iterator[Kind]:
     )
     yield _kind(v1, "Event", "events", core.EventStrategy(), short="ev")
     yield _kind(v1, "Endpoints", "endpoints", networking.EndpointsStrategy(), short="ep")
-    yield _kind(v1, "Service", "services", networking.ServiceStrategy(), short="svc", categories="all", subresources=(STATUS,))
+    yield _kind(
+        v1, "Service", "services", networking.ServiceStrategy(), short="svc", categories="all", subresources=(STATUS,)
+    )
     yield _kind(
         v1,
         "Pod",
@@ -90,9 +91,7 @@ def _core() -> Iterator[Kind]:
         categories="all",
         subresources=(STATUS, Subresource("log", ("get",)), Subresource("binding", ("create",), "Binding", "", "v1")),
     )
-    yield _kind(
-        v1, "Node", "nodes", core.NodeStrategy(), namespaced=False, short="no", subresources=(STATUS,)
-    )
+    yield _kind(v1, "Node", "nodes", core.NodeStrategy(), namespaced=False, short="no", subresources=(STATUS,))
     yield _kind(
         v1,
         "PersistentVolumeClaim",
@@ -113,9 +112,7 @@ def _reviews() -> Iterator[Kind]:
         (authentication, "SelfSubjectReview", reviews.SelfStrategy(), False),
         (authentication, "TokenReview", reviews.TokenReviewStrategy(), False),
     ):
-        yield _kind(
-            group_version, name, f"{name.lower()}s", strategy, namespaced=namespaced, verbs=CREATE_ONLY
-        )
+        yield _kind(group_version, name, f"{name.lower()}s", strategy, namespaced=namespaced, verbs=CREATE_ONLY)
 
 
 def _groups() -> Iterator[Kind]:
@@ -185,4 +182,6 @@ def _groups() -> Iterator[Kind]:
     yield _kind(rbac, "Role", "roles", access.RoleStrategy(namespaced=True))
     yield _kind(rbac, "RoleBinding", "rolebindings", access.BindingStrategy(namespaced=True))
     yield _kind(rbac, "ClusterRole", "clusterroles", access.RoleStrategy(namespaced=False), namespaced=False)
-    yield _kind(rbac, "ClusterRoleBinding", "clusterrolebindings", access.BindingStrategy(namespaced=False), namespaced=False)
+    yield _kind(
+        rbac, "ClusterRoleBinding", "clusterrolebindings", access.BindingStrategy(namespaced=False), namespaced=False
+    )

@@ -86,7 +86,7 @@ _REQUIRED_KEYS = {
     "kubernetes.io/ssh-auth": ("ssh-privatekey",),
     "kubernetes.io/tls": ("tls.crt", "tls.key"),
 }
-SERVICE_ACCOUNT_TOKEN = "kubernetes.io/service-account-token"
+ACCOUNT_TOKEN = "kubernetes.io/service-account-token"  # noqa: S105 - a Secret's type
 _ACCOUNT = "kubernetes.io/service-account.name"
 
 
@@ -109,7 +109,7 @@ class SecretStrategy(BuiltinStrategy):
         if sum(len(value) * 3 // 4 for value in data.values()) > MAX_DATA:
             found.append(causes.too_long("data", MAX_DATA))
         found += [causes.required(f"data[{key}]") for key in _REQUIRED_KEYS.get(obj["type"], ()) if key not in data]
-        if obj["type"] == SERVICE_ACCOUNT_TOKEN and not dig(obj, "metadata", "annotations", _ACCOUNT):
+        if obj["type"] == ACCOUNT_TOKEN and not dig(obj, "metadata", "annotations", _ACCOUNT):
             found.append(causes.required(f"metadata.annotations[{_ACCOUNT}]"))
         if obj["type"] == "kubernetes.io/basic-auth" and not {"username", "password"} & data.keys():
             found += [causes.required("data[username]"), causes.required("data[password]")]
@@ -184,9 +184,7 @@ class LeaseStrategy(BuiltinStrategy):
         if duration is not None and duration <= 0:
             found.append(causes.invalid("spec.leaseDurationSeconds", duration, "must be greater than 0"))
         if transitions is not None and transitions < 0:
-            found.append(
-                causes.invalid("spec.leaseTransitions", transitions, "must be greater than or equal to 0")
-            )
+            found.append(causes.invalid("spec.leaseTransitions", transitions, "must be greater than or equal to 0"))
         return found
 
 

@@ -81,7 +81,7 @@ class ServiceStrategy(BuiltinStrategy):
             if not spec.get("externalName"):
                 found.append(causes.required("spec.externalName"))
             if spec.get("clusterIP"):
-                text = 'may not be set for ExternalName services'
+                text = "may not be set for ExternalName services"
                 found.append(causes.forbidden("spec.clusterIPs", text))
         found += _service_ports(spec.get("ports") or [])
         found += metadata.labels(spec.get("selector"), "spec.selector")
@@ -206,9 +206,11 @@ def _path(path: Object, at: str) -> list[Cause]:
     elif kind in {"Exact", "Prefix"}:
         if not text.startswith("/"):
             found.append(causes.invalid(f"{at}.path", text, "must be an absolute path"))
-        for wrong in ("//", "/./", "/../", "%2f", "%2F"):
-            if wrong in text:
-                found.append(causes.invalid(f"{at}.path", text, f"must not contain '{wrong}'"))
+        found += [
+            causes.invalid(f"{at}.path", text, f"must not contain '{wrong}'")
+            for wrong in ("//", "/./", "/../", "%2f", "%2F")
+            if wrong in text
+        ]
     elif kind == "ImplementationSpecific":
         if text and not text.startswith("/"):
             found.append(causes.invalid(f"{at}.path", text, "must be an absolute path"))
@@ -229,7 +231,9 @@ def _backend(backend: Object, at: str) -> list[Cause]:
     if not service.get("name"):
         found.append(causes.required(f"{at}.service.name"))
     else:
-        found += [causes.invalid(f"{at}.service.name", service["name"], text) for text in names.dns1035(service["name"])]
+        found += [
+            causes.invalid(f"{at}.service.name", service["name"], text) for text in names.dns1035(service["name"])
+        ]
     port = service.get("port") or {}
     if port.get("name") and port.get("number"):
         found.append(causes.invalid(at, "", "cannot set both port name & port number"))

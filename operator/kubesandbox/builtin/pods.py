@@ -155,7 +155,8 @@ def _volumes(volumes: list[Object], path: str, found: list[Cause]) -> set[str]:
         sources = [key for key in volume if key != "name"]
         if len(sources) > 1:
             found += [
-                causes.forbidden(f"{at}.{key}", "may not specify more than 1 volume type") for key in sorted(sources)[1:]
+                causes.forbidden(f"{at}.{key}", "may not specify more than 1 volume type")
+                for key in sorted(sources)[1:]
             ]
         seen.add(name)
     return seen
@@ -250,6 +251,7 @@ class PodStrategy(BuiltinStrategy):
     """Pods."""
 
     has_status = True
+    status_keeps = ("ownerReferences",)
     counts_generations = True
     returns_deleted = True
     selectable = frozenset(
@@ -287,9 +289,7 @@ class PodStrategy(BuiltinStrategy):
         tolerations = spec.setdefault("tolerations", [])
         for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"):
             if not any(t.get("key") in {key, None} and t.get("effect") in {"NoExecute", None} for t in tolerations):
-                tolerations.append(
-                    {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}
-                )
+                tolerations.append({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300})
         self._mount_token(obj, request)
         obj["status"] = {"phase": "Pending", "qosClass": qos_class(spec)}
 
@@ -303,7 +303,7 @@ class PodStrategy(BuiltinStrategy):
                 "",
                 "pods",
                 obj["metadata"].get("name", ""),
-                f'error looking up service account {request.namespace}/{spec["serviceAccountName"]}: '
+                f"error looking up service account {request.namespace}/{spec['serviceAccountName']}: "
                 f'serviceaccount "{spec["serviceAccountName"]}" not found',
             )
         wanted = spec.get("automountServiceAccountToken")
@@ -349,7 +349,13 @@ class PodStrategy(BuiltinStrategy):
         return validate_spec(obj["spec"], "spec")
 
     def validate_update(self, obj: Object, old: Object, request: Request) -> list[Cause]:
-        allowed = {"tolerations", "activeDeadlineSeconds", "terminationGracePeriodSeconds", "containers", "initContainers"}
+        allowed = {
+            "tolerations",
+            "activeDeadlineSeconds",
+            "terminationGracePeriodSeconds",
+            "containers",
+            "initContainers",
+        }
         before, after = old["spec"], obj["spec"]
         changed = any(before.get(key) != after.get(key) for key in (before.keys() | after.keys()) - allowed)
         for key in ("containers", "initContainers"):
@@ -358,8 +364,9 @@ class PodStrategy(BuiltinStrategy):
             return []
         text = (
             "pod updates may not change fields other than `spec.containers[*].image`,"
-            "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing "
-            "tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
+            "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to "
+            "existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously "
+            "negative)"
         )
         return [causes.forbidden("spec", text)]
 

@@ -8,9 +8,7 @@ from kubesandbox.objects import Json, Object, dig
 
 def ready_cell(obj: Object) -> str:
     """`ready/total` containers."""
-    restartable = {
-        c["name"] for c in dig(obj, "spec", "initContainers") or () if c.get("restartPolicy") == "Always"
-    }
+    restartable = {c["name"] for c in dig(obj, "spec", "initContainers") or () if c.get("restartPolicy") == "Always"}
     total = len(dig(obj, "spec", "containers") or ()) + len(restartable)
     statuses = dig(obj, "status", "containerStatuses") or ()
     sidecars = [s for s in dig(obj, "status", "initContainerStatuses") or () if s.get("name") in restartable]
@@ -40,7 +38,7 @@ def _init_word(obj: Object) -> str | None:
     specs = dig(obj, "spec", "initContainers") or []
     statuses = dig(obj, "status", "initContainerStatuses") or []
     for index, status in enumerate(statuses):
-        spec = next((c for c in specs if c.get("name") == status.get("name")), {})
+        spec: Object = next((c for c in specs if c.get("name") == status.get("name")), {})
         terminated, waiting = dig(status, "state", "terminated"), dig(status, "state", "waiting")
         if terminated is not None and not terminated.get("exitCode"):
             continue
@@ -62,7 +60,9 @@ def status_cell(obj: Object) -> str:
     if scheduled and scheduled.get("reason") == "SchedulingGated":
         word = "SchedulingGated"
     init = _init_word(obj)
-    initialized = any(c.get("type") == "Initialized" and c.get("status") == "True" for c in status.get("conditions") or ())
+    initialized = any(
+        c.get("type") == "Initialized" and c.get("status") == "True" for c in status.get("conditions") or ()
+    )
     if init is not None:
         word = init
     if init is None or initialized:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import cache
 
@@ -141,26 +141,16 @@ def _entry(kind: str, data: bytes) -> tuple[str, Json]:
 def _value(kind: str, value: int | bytes) -> Json:
     if kind.startswith("#"):
         return _struct(kind[1:], _bytes(value))
-    match kind:
-        case "string":
-            return _text(value)
-        case "boolean":
-            return bool(value)
-        case "int32" | "int64":
-            return _signed(value)
-        case "number":
-            return struct.unpack("<d", _bytes(value))[0]
-        case "bytes":
-            return base64.b64encode(_bytes(value)).decode()
-        case "time" | "microtime":
-            return _time(kind, _bytes(value))
-        case "quantity":
-            return "".join(_bytes(part).decode() for number, _, part in _wire(_bytes(value)) if number == 1)
-        case "int-or-string":
-            return _int_or_string(_bytes(value))
-        case _:
-            raw = next((_bytes(part) for number, _, part in _wire(_bytes(value)) if number == 1), b"null")
-            return orjson.loads(raw)
+    return _READERS.get(kind, _raw)(value)
+
+
+def _raw(value: int | bytes) -> Json:
+    found = next((_bytes(part) for number, _, part in _wire(_bytes(value)) if number == 1), b"null")
+    return orjson.loads(found)
+
+
+def _quantity(value: int | bytes) -> str:
+    return "".join(_bytes(part).decode() for number, _, part in _wire(_bytes(value)) if number == 1)
 
 
 def _text(value: int | bytes) -> str:
@@ -179,17 +169,31 @@ def _signed(value: int | bytes) -> int:
     return value - (1 << 64) if value >= 1 << 63 else value
 
 
-def _time(kind: str, data: bytes) -> str | None:
-    parts = {number: _signed(value) for number, _, value in _wire(data)}
+def _time(value: int | bytes, *, micro: bool = False) -> str | None:
+    parts = {number: _signed(part) for number, _, part in _wire(_bytes(value))}
     if not parts:
         return None
     at = datetime.fromtimestamp(parts.get(1, 0), UTC)
     text = at.strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{text}.{parts.get(2, 0) // 1000:06d}Z" if kind == "microtime" else f"{text}Z"
+    return f"{text}.{parts.get(2, 0) // 1000:06d}Z" if micro else f"{text}Z"
 
 
-def _int_or_string(data: bytes) -> Json:
-    parts = {number: value for number, _, value in _wire(data)}
+def _int_or_string(value: int | bytes) -> Json:
+    parts = {number: part for number, _, part in _wire(_bytes(value))}
     if parts.get(1):
         return _text(parts.get(3, b""))
     return _signed(parts.get(2, 0))
+
+
+_READERS: dict[str, Callable[[int | bytes], Json]] = {
+    "string": _text,
+    "boolean": bool,
+    "int32": _signed,
+    "int64": _signed,
+    "number": lambda value: struct.unpack("<d", _bytes(value))[0],
+    "bytes": lambda value: base64.b64encode(_bytes(value)).decode(),
+    "time": _time,
+    "microtime": lambda value: _time(value, micro=True),
+    "quantity": _quantity,
+    "int-or-string": _int_or_string,
+}

@@ -14,6 +14,7 @@ class BuiltinStrategy(Strategy):
     """A kind whose type is in `types.json`; the catalog says which."""
 
     type_name = ""
+    status_keeps: tuple[str, ...] = ()
     printed: Columns = DEFAULT
 
     def columns(self) -> Columns:
@@ -26,9 +27,7 @@ class BuiltinStrategy(Strategy):
             made = types.decoder(self.type_name)(obj, "", unknown)
         except DecodeError as error:
             kind, version = self.type_name.rsplit(".", 1)[1], self.type_name.rsplit(".", 2)[1]
-            raise errors.bad_request(
-                f'{kind} in version "{version}" cannot be handled as a {kind}: {error}'
-            ) from None
+            raise errors.bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: {error}') from None
         head = {"kind": obj["kind"], "apiVersion": obj["apiVersion"], "metadata": metadata}
         for key in ("kind", "apiVersion", "metadata"):
             made.pop(key, None)

@@ -78,7 +78,13 @@ def _job_status(obj: Object) -> Cell:
         return "Terminating"
     if "Suspended" in held:
         return "Suspended"
-    return "FailureTarget" if "FailureTarget" in held else "SuccessCriteriaMet" if "SuccessCriteriaMet" in held else "Running"
+    return (
+        "FailureTarget"
+        if "FailureTarget" in held
+        else "SuccessCriteriaMet"
+        if "SuccessCriteriaMet" in held
+        else "Running"
+    )
 
 
 def _completions(obj: Object) -> Cell:
@@ -119,7 +125,9 @@ def _external(obj: Object) -> Cell:
         case "ExternalName":
             return spec.get("externalName", "")
         case "LoadBalancer":
-            found = [i.get("ip") or i.get("hostname") or "" for i in dig(obj, "status", "loadBalancer", "ingress") or ()]
+            found = [
+                i.get("ip") or i.get("hostname") or "" for i in dig(obj, "status", "loadBalancer", "ingress") or ()
+            ]
             return ",".join([*found, *ips]) or "<pending>"
         case _:
             return ",".join(ips) or _NONE
@@ -286,7 +294,11 @@ BUDGET: Columns = (
     _path("Allowed Disruptions", "status", "disruptionsAllowed", default=0, kind="integer"),
     AGE,
 )
-POLICY: Columns = (NAME, Column("Pod-Selector", lambda obj: format_selector(dig(obj, "spec", "podSelector") or {})), AGE)
+POLICY: Columns = (
+    NAME,
+    Column("Pod-Selector", lambda obj: format_selector(dig(obj, "spec", "podSelector") or {})),
+    AGE,
+)
 LEASE: Columns = (NAME, _path("Holder", "spec", "holderIdentity"), AGE)
 
 
@@ -294,7 +306,7 @@ def _endpoints(obj: Object) -> Cell:
     found = [
         f"{address.get('ip')}:{port.get('port')}"
         for subset in obj.get("subsets") or ()
-        for port in subset.get("ports") or ({},)
+        for port in subset.get("ports") or ()
         for address in subset.get("addresses") or ()
     ]
     if not found:
@@ -373,6 +385,9 @@ POD: Columns = (
 )
 
 
+_MODES = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}
+
+
 def _capacity(obj: Object) -> Cell:
     return dig(obj, "status", "capacity", "storage") or ""
 
@@ -388,7 +403,6 @@ CLAIM: Columns = (
     AGE,
     _path("VolumeMode", "spec", "volumeMode", default="<unset>", priority=1),
 )
-_MODES = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}
 _RBAC = "rbac.authorization.k8s.io"
 _ADMISSION = "admissionregistration.k8s.io"
 _COLUMNS: dict[tuple[str, str], Columns] = {

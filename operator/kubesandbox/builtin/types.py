@@ -24,7 +24,7 @@ PREFIXES = {
 }
 OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 
-FieldSpec = TypedDict(
+FieldSpec = TypedDict(  # noqa: UP013 - the comments stand beside short keys
     "FieldSpec",
     {
         "t": str,  # type: a scalar's name, `[]…`, `map:…` or `#` and another type's name
@@ -68,7 +68,9 @@ def specs() -> dict[str, TypeSpec]:
 
 def type_name(group: str, version: str, kind: str) -> str:
     """The OpenAPI name of a kind's type."""
-    prefix = PREFIXES.get(group) or f"io.k8s.api.{(group or 'core').removesuffix('.k8s.io').removesuffix('.authorization')}"
+    prefix = (
+        PREFIXES.get(group) or f"io.k8s.api.{(group or 'core').removesuffix('.k8s.io').removesuffix('.authorization')}"
+    )
     if group == "authorization.k8s.io":
         prefix = "io.k8s.api.authorization"
     return f"{prefix}.{version}.{kind}"
@@ -96,9 +98,9 @@ def decoder(name: str) -> Decode:
         for key, spec, inner in prepared:
             given = value.get(key)
             if given is None:
-                if not spec.get("o") and not spec.get("z"):
-                    result[key] = zero(spec)
-                elif spec["t"].startswith("#") and not spec.get("p") and not spec.get("z"):
+                if (not spec.get("o") and not spec.get("z")) or (
+                    spec["t"].startswith("#") and not spec.get("p") and not spec.get("z")
+                ):
                     result[key] = zero(spec)
                 elif spec["t"] in {"time", "microtime"} and not spec.get("p") and not spec.get("z"):
                     result[key] = None
@@ -117,8 +119,8 @@ def _join(path: str, key: str) -> str:
 
 def _is_zero(value: Json, spec: FieldSpec) -> bool:
     if spec["t"].startswith("#") or spec["t"] in {"time", "microtime", "quantity", "int-or-string"}:
-        return bool(spec.get("z")) and value in (None, {}, "")
-    return value is None or value is False or value == "" or value == 0 or value == [] or value == {}
+        return bool(spec.get("z")) and not value
+    return not value
 
 
 def zero(spec: FieldSpec) -> Json:
@@ -162,7 +164,11 @@ def _decoder(spec: FieldSpec, struct: str) -> Decode:
 def _decoder_of(kind: str, struct: str, go: str) -> Decode:
     if kind.startswith("#"):
         name = kind[1:]
-        return lambda value, path, unknown: decoder(name)(value, path, unknown)
+
+        def decode_struct(value: Json, path: str, unknown: list[str]) -> Json:
+            return decoder(name)(value, path, unknown)  # looked up late: types refer to themselves
+
+        return decode_struct
     if kind.startswith("[]"):
         return _list_decoder(kind, struct)
     if kind.startswith("map:"):
@@ -202,9 +208,7 @@ def _map_decoder(kind: str, struct: str) -> Decode:
     def decode(value: Json, path: str, unknown: list[str]) -> Json:
         if not isinstance(value, dict):
             raise _wrong(value, path, struct, wanted)
-        return {
-            key: inner(item, path, unknown) if item is not None else empty for key, item in sorted(value.items())
-        }
+        return {key: inner(item, path, unknown) if item is not None else empty for key, item in sorted(value.items())}
 
     return decode
 
@@ -228,23 +232,16 @@ def _scalar_decoder(kind: str, struct: str, go: str) -> Decode:
 
 def _scalar(kind: str, value: Json) -> Json:
     """The value as its Go type keeps it; None for one of another type."""
-    match kind:
-        case "string":
-            return value if isinstance(value, str) else None
-        case "boolean":
-            return value if isinstance(value, bool) else None
-        case "int32" | "int64":
-            return _integer(kind, value)
-        case "number":
-            return value if isinstance(value, int | float) and not isinstance(value, bool) else None
-        case "bytes":
-            return _bytes(value)
-        case "time" | "microtime":
-            return _time(kind, value)
-        case "quantity":
-            return _quantity(value)
-        case _:
-            return value if isinstance(value, str | int) and not isinstance(value, bool) else None
+    special = {"bytes": _bytes, "quantity": _quantity}.get(kind)
+    if special is not None:
+        return special(value)
+    if kind in _INTEGERS:
+        return _integer(kind, value)
+    if kind in {"time", "microtime"}:
+        return _time(kind, value)
+    wanted = {"string": str, "boolean": bool, "number": int | float}.get(kind, str | int)
+    is_good = isinstance(value, wanted) and (kind == "boolean" or not isinstance(value, bool))
+    return value if is_good else None
 
 
 def _integer(kind: str, value: Json) -> int | None:
@@ -263,7 +260,9 @@ def _bytes(value: Json) -> str | None:
     try:
         base64.b64decode(stripped, validate=True)
     except (binascii.Error, ValueError):
-        at = next((i for i, c in enumerate(stripped) if not (c.isascii() and (c.isalnum() or c in "+/="))), len(stripped))
+        at = next(
+            (i for i, c in enumerate(stripped) if not (c.isascii() and (c.isalnum() or c in "+/="))), len(stripped)
+        )
         raise DecodeError(f"illegal base64 data at input byte {at}") from None
     return stripped
 
@@ -284,7 +283,5 @@ def _quantity(value: Json) -> str | None:
         return None
     text = str(value) if isinstance(value, int | float) else value
     if not isinstance(text, str) or not _QUANTITY.match(text):
-        raise DecodeError(
-            "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
-        )
+        raise DecodeError("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'")
     return text

@@ -80,6 +80,7 @@ class DeploymentStrategy(WorkloadStrategy):
     """Deployments."""
 
     word = "deployment"
+    status_keeps = ("labels",)
 
     def default(self, obj: Object) -> None:
         spec = child(obj, "spec")
@@ -106,7 +107,9 @@ class DeploymentStrategy(WorkloadStrategy):
             found += _rolling(strategy["rollingUpdate"])
         deadline, ready = obj["spec"].get("progressDeadlineSeconds"), obj["spec"].get("minReadySeconds", 0)
         if deadline is not None and deadline <= ready:
-            found.append(causes.invalid("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds"))
+            found.append(
+                causes.invalid("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds")
+            )
         return found
 
 

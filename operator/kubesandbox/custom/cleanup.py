@@ -15,6 +15,7 @@ from kubesandbox.tasks import Soon
 
 if TYPE_CHECKING:
     from kubesandbox.cluster import Cluster
+    from kubesandbox.kinds import Kind
 
 
 class DefinitionCleanup:
@@ -60,11 +61,10 @@ class DefinitionCleanup:
             obj["metadata"]["finalizers"] = finalizers
         else:
             obj["metadata"].pop("finalizers", None)
-        definitions = self._cluster.kinds.find(GROUP, "v1", PLURAL)
-        assert definitions is not None
+        definitions = self._cluster.kinds.get(GROUP, "v1", PLURAL)
         crud.store_update(definitions, obj, version.object, self._cluster.request())
 
-    def _delete(self, kind, obj: Object) -> None:  # type: ignore[no-untyped-def]
+    def _delete(self, kind: Kind, obj: Object) -> None:
         try:
             crud.delete(kind, name_of(obj), DeleteOptions(), self._cluster.request(namespace_of(obj)))
         except StatusError as error:

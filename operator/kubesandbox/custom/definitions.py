@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from kubesandbox import names
@@ -12,9 +13,8 @@ from kubesandbox.discovery import version_order
 from kubesandbox.kinds import STANDARD_VERBS, STATUS, Kind, Subresource
 from kubesandbox.metadata import now
 from kubesandbox.objects import Object, clone
-from kubesandbox.schema import causes
 from kubesandbox.schema.causes import Cause
-from kubesandbox.strategy import Request
+from kubesandbox.strategy import Request, Strategy
 from kubesandbox.tables import CREATED_AT, NAME, Columns
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class DefinitionStrategy(BuiltinStrategy):
 
     counts_generations = True
     has_status = True
+    status_keeps = Strategy.status_keeps
     type_name = types.type_name(GROUP, "v1", "CustomResourceDefinition")
 
     def default(self, obj: Object) -> None:
@@ -185,15 +186,15 @@ def serve(cluster: Cluster, obj: Object) -> None:
         )
 
 
-def _converter(api_version: str, strategy: CustomStrategy):  # type: ignore[no-untyped-def]
+def _converter(api_version: str, strategy: CustomStrategy) -> Callable[[Object], Object]:
     """Conversion `None`: another apiVersion, with the fields and defaults of that version's schema."""
 
     def convert(obj: Object) -> Object:
-        copy = clone(obj)
+        copy: Object = clone(obj)
         copy["apiVersion"] = api_version
         strategy.schema.prune(copy)
         strategy.schema.default(copy)
-        return copy  # type: ignore[no-any-return]
+        return copy
 
     return convert
 

@@ -19,7 +19,7 @@ def validate_definition(obj: Object) -> list[Cause]:
     problems: list[Cause] = []
     name = obj["metadata"].get("name", "")
     if name != f"{plural}.{group}":
-        problems.append(causes.invalid("metadata.name", name, f'must be spec.names.plural+"."+spec.group'))
+        problems.append(causes.invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group'))
     if not group:
         problems.append(causes.required("spec.group"))
     else:
@@ -101,7 +101,7 @@ def validate_definition_update(obj: Object, old: Object) -> list[Cause]:
     if established:
         if obj["spec"].get("scope") != old["spec"].get("scope"):
             problems.append(causes.invalid("spec.scope", obj["spec"].get("scope"), text))
-        for key in ("kind",):
-            if dig(obj, "spec", "names", key) != dig(old, "spec", "names", key):
-                problems.append(causes.invalid(f"spec.names.{key}", dig(obj, "spec", "names", key), text))
+        named = dig(obj, "spec", "names", "kind")
+        if named != dig(old, "spec", "names", "kind"):
+            problems.append(causes.invalid("spec.names.kind", named, text))
     return problems

@@ -89,10 +89,14 @@ def _rule_matches(rule: Object, about: Attributes, constraints: Object) -> bool:
 
 
 def _resource_matches(listed: Iterable[str], plural: str, subresource: str) -> bool:
-    wanted = {"*/*", f"{plural}/{subresource}", f"{plural}/*", f"*/{subresource}"} if subresource else {
-        "*",
-        "*/*",
-        plural,
-        f"{plural}/*",
-    }
+    wanted = (
+        {"*/*", f"{plural}/{subresource}", f"{plural}/*", f"*/{subresource}"}
+        if subresource
+        else {
+            "*",
+            "*/*",
+            plural,
+            f"{plural}/*",
+        }
+    )
     return any(resource in wanted for resource in listed)

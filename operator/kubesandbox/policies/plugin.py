@@ -67,7 +67,9 @@ class PolicyPlugin:
             if not matches(binding["spec"].get("matchResources") or {}, about):
                 continue
             try:
-                found = [d for p in self._params(spec, binding["spec"], about) for d in Expressions(spec, about, p).denials()]
+                found = [
+                    d for p in self._params(spec, binding["spec"], about) for d in Expressions(spec, about, p).denials()
+                ]
             except ConfigurationError as error:
                 found = [Denial(f"failed to configure binding: {error}", error=True)]
             for denial in found:
@@ -101,7 +103,9 @@ class PolicyPlugin:
             return [None]
         namespace = reference.get("namespace") or about.request.namespace
         if kind.namespaced and not namespace:
-            raise ConfigurationError("cannot use namespaced paramRef in policy binding that matches cluster-scoped resources")
+            raise ConfigurationError(
+                "cannot use namespaced paramRef in policy binding that matches cluster-scoped resources"
+            )
         table = cluster.store.table(*kind.table_key)
         where = namespace if kind.namespaced else ""
         if reference.get("name"):
@@ -110,7 +114,9 @@ class PolicyPlugin:
         else:
             selector = from_struct(reference.get("selector") or {})
             found = [
-                v.object for v in table.scan(where) if selector and selector.matches(v.object["metadata"].get("labels") or {})
+                v.object
+                for v in table.scan(where)
+                if selector and selector.matches(v.object["metadata"].get("labels") or {})
             ]
         if not found and reference.get("parameterNotFoundAction") == "Deny":
             raise ConfigurationError("no params found for policy binding with `Deny` parameterNotFoundAction")
@@ -120,9 +126,8 @@ class PolicyPlugin:
 def _refusal(decision: _Decision, about: Attributes) -> StatusError:
     source = about.obj or about.old or {"metadata": {}}
     name = source["metadata"].get("name") or source["metadata"].get("generateName") or "Unknown"
-    error = errors.forbidden(about.kind.group, about.kind.plural, name, decision.message)
+    cause: errors.CauseBody = {"message": decision.message}
+    error = errors.forbidden(about.kind.group, about.kind.plural, name, decision.message, [cause])
     error.reason = decision.denial.reason
     error.code = _CODES.get(error.reason, 422)
-    assert error.details is not None
-    error.details["causes"] = [{"message": decision.message}]  # type: ignore[typeddict-item]
     return error

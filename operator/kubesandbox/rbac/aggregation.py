@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from kubesandbox.objects import Object, clone, dig
 from kubesandbox.rbac.authorizer import GROUP
-from kubesandbox.selectors import from_struct
+from kubesandbox.selectors import Selector, from_struct
 from kubesandbox.store import Event
 from kubesandbox.tasks import Soon
 
@@ -28,8 +28,10 @@ class Aggregation:
     def _notice(self, event: Event) -> None:
         before, after = event.previous.object if event.previous else {}, event.version.object
         relevant = ("rules", "aggregationRule")
-        if event.type != "MODIFIED" or any(before.get(k) != after.get(k) for k in relevant) or (
-            dig(before, "metadata", "labels") != dig(after, "metadata", "labels")
+        if (
+            event.type != "MODIFIED"
+            or any(before.get(k) != after.get(k) for k in relevant)
+            or (dig(before, "metadata", "labels") != dig(after, "metadata", "labels"))
         ):
             self._soon.add(None)
 
@@ -45,7 +47,7 @@ class Aggregation:
                 changed["rules"] = rules
                 self._table.put(changed)
 
-    def _rules(self, role: Object, selectors: list) -> list[Object]:  # type: ignore[type-arg]
+    def _rules(self, role: Object, selectors: list[Selector | None]) -> list[Object]:
         rules: list[Object] = []
         for version in self._table.scan():
             other = version.object
@@ -54,4 +56,4 @@ class Aggregation:
                 continue
             if any(selector is not None and selector.matches(labels) for selector in selectors):
                 rules += [rule for rule in other.get("rules") or () if rule not in rules]
-        return clone(rules)  # type: ignore[no-any-return]
+        return [clone(rule) for rule in rules]

@@ -12,8 +12,7 @@ _READ = ["get", "list", "watch"]
 _EDITED = (
     (
         "",
-        "configmaps endpoints persistentvolumeclaims pods replicationcontrollers secrets serviceaccounts services "
-        "events",
+        "configmaps endpoints events persistentvolumeclaims pods secrets serviceaccounts services",
     ),
     ("apps", "daemonsets deployments deployments/scale replicasets replicasets/scale statefulsets statefulsets/scale"),
     ("autoscaling", "horizontalpodautoscalers"),
@@ -103,7 +102,5 @@ def cluster_role_bindings() -> Iterator[Object]:
             "kind": "ClusterRoleBinding",
             "metadata": {"name": role, "labels": dict(_BOOTSTRAP)},
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
-            "subjects": [
-                {"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": group} for group in groups
-            ],
+            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": group} for group in groups],
         }

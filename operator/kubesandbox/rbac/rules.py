@@ -28,9 +28,7 @@ def allows(rule: Rule, about: RequestInfo) -> bool:
 
 def _resource_matches(resources: Sequence[str], resource: str, subresource: str) -> bool:
     combined = f"{resource}/{subresource}" if subresource else resource
-    return any(
-        listed in {"*", combined} or (subresource and listed == f"*/{subresource}") for listed in resources
-    )
+    return any(listed in {"*", combined} or (subresource and listed == f"*/{subresource}") for listed in resources)
 
 
 def _path_matches(pattern: str, path: str) -> bool:
@@ -73,7 +71,7 @@ def _covers(rule: Rule, atom: Rule) -> bool:
     if atom["resources"][0] not in listed and not _resource_matches(listed, resource, subresource):
         return False
     names = rule.get("resourceNames") or ()
-    return not names or bool(atom.get("resourceNames")) and all(name in names for name in atom["resourceNames"])
+    return not names or (bool(atom.get("resourceNames")) and all(name in names for name in atom["resourceNames"]))
 
 
 def compact(rules: Iterable[Rule]) -> list[Rule]:

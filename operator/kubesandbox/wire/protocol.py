@@ -9,6 +9,7 @@ import zlib
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
+from typing import cast
 
 import httptools
 
@@ -45,8 +46,7 @@ class Connection(asyncio.Protocol):
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
         self._open.add(self)
 
     def data_received(self, data: bytes) -> None:
@@ -111,7 +111,7 @@ class Connection(asyncio.Protocol):
                     self._send(_compressed(request, answer), close=not keep, head=request.method == "HEAD")
                     await self._writable.wait()
         except ConnectionError:
-            pass
+            self.abort()  # a stream that is to break off, or a client that is gone
         finally:
             self._task = None
 
@@ -183,7 +183,11 @@ class Server:
         """Listen; gives the port, which port 0 leaves to the system."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: Connection(self._handler, self._connections), host, port, backlog=512, **options  # type: ignore[call-overload]
+            lambda: Connection(self._handler, self._connections),
+            host,
+            port,
+            backlog=512,
+            **options,  # type: ignore[call-overload]
         )
         return int(self._server.sockets[0].getsockname()[1])
 

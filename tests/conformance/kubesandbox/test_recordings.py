@@ -11,10 +11,10 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from tests.conformance.kubesandbox import session, transcript
 
 from kubesandbox import kubeconfig
 from kubesandbox.assembly import Sandbox
-from tests.conformance.kubesandbox import session, transcript
 
 NAMES = ("core", "custom", "workloads", "watch", "discovery")
 KUBECTL = shutil.which("kubectl")
