@@ -16,23 +16,19 @@ def open_log(config: WebhookConfig, secrets: Path, kube: KubeApi) -> Conversatio
     Raises:
         LogMisconfigured: the connection string is missing.
     """
-    key = (config.contact_key or config.agent_uid).encode()
     if config.conversation_log.backend == "Postgres":
-        return open_postgres(config, secrets, key)
+        from switchboard.log.postgres import PostgresLog
+
+        return PostgresLog(read_dsn(secrets), namespace=config.namespace, agent=config.agent)
     from switchboard.log.resources import ResourcesLog
 
     return ResourcesLog(
         kube,
         namespace=config.namespace,
         agent=config.agent,
-        key=key,
+        key=(config.contact_key or config.agent_uid).encode(),
         max_messages=config.conversation_log.max_messages,
     )
-
-
-def open_postgres(config: WebhookConfig, secrets: Path, key: bytes) -> ConversationLog:
-    """The log in a database, not connected yet. Raises LogMisconfigured."""
-    raise LogMisconfigured("conversationLog.backend: Postgres is not there yet")
 
 
 async def prepare(config: WebhookConfig, secrets: Path) -> None:
@@ -42,7 +38,9 @@ async def prepare(config: WebhookConfig, secrets: Path) -> None:
         LogError: it cannot be used; the sentence says what to mend.
     """
     if config.conversation_log.backend == "Postgres":
-        raise LogMisconfigured("conversationLog.backend: Postgres is not there yet")
+        from switchboard.log.postgres import migrate
+
+        await migrate(read_dsn(secrets))
 
 
 def read_dsn(secrets: Path) -> str:
