@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import aiohttp
 
-from kubesandbox.client import Cache, Change, Client, Recorder, Resource
+from kubesandbox.client import Cache, Change, Client, Object, Recorder, Resource
 from kubesandbox.client.resources import PODS
 from kubesandbox.node.addresses import ADDRESSES, Addresses, check_loopback
 from kubesandbox.node.container import ContainerRunner
@@ -28,6 +28,7 @@ from kubesandbox.node.sources import Sources
 
 log = logging.getLogger(__name__)
 
+RETRY_SECONDS = 10.0
 STOP_SECONDS = 3.0
 """How long containers get between SIGTERM and SIGKILL when the node itself ends."""
 
@@ -47,6 +48,12 @@ class NodeOptions:
     """Instead of the node's own: what INHERITED picks from."""
 
 
+def _is_ours_to_run(pod: Object) -> bool:
+    """What has ended is only ours again when it is to be deleted."""
+    ended = (pod.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
+    return not ended or bool(pod["metadata"].get("deletionTimestamp"))
+
+
 class Node:
     """A running node: `async with Node(client, options) as node`."""
 
@@ -56,6 +63,8 @@ class Node:
         self._stack = contextlib.AsyncExitStack()
         self._workers: dict[str, PodWorker] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._finished: set[str] = set()
+        self._pods = Cache(client, PODS, selectors={"fieldSelector": f"spec.nodeName={self._options.name}"})
         self._tasks: list[asyncio.Task[None]] = []
         self._router = Router(client)
 
@@ -124,11 +133,10 @@ class Node:
             back_off_scale=self._options.back_off_scale,
             mount_lag=self._options.mount_lag,
         )
-        pods = Cache(self._client, PODS, selectors={"fieldSelector": f"spec.nodeName={self.name}"})
-        pods.listen(self._pod_changed)
+        self._pods.listen(self._pod_changed)
         sources.listen(self._reference_changed)
         await self._registration.register()
-        for part in (self._registration.keep(), recorder.run(), sources.run(), pods.run()):
+        for part in (self._registration.keep(), recorder.run(), sources.run(), self._pods.run()):
             self._spawn(part)
         self._stack.push_async_callback(self._router.close)
         await self._router.start("127.0.0.1", self._options.router_port)
@@ -140,22 +148,36 @@ class Node:
         uid = change.current["metadata"]["uid"]
         worker = self._workers.get(uid)
         if change.new is None:
+            self._finished.discard(uid)
             if worker is not None:
                 worker.gone()
         elif worker is not None:
             worker.update(change.new)
-        elif (change.new.get("status") or {}).get("phase") not in {"Succeeded", "Failed"} or change.new["metadata"].get(
-            "deletionTimestamp"
-        ):
-            self._workers[uid] = worker = PodWorker(self._surroundings, change.new)
-            self._running[uid] = asyncio.create_task(self._run(uid, worker))
+        elif uid not in self._running and uid not in self._finished and _is_ours_to_run(change.new):
+            self._running[uid] = asyncio.create_task(self._run(uid, change.new))
 
-    async def _run(self, uid: str, worker: PodWorker) -> None:
+    async def _run(self, uid: str, pod: Object) -> None:
+        """One pod, from binding to its object's end; tried again if the node itself could not do it."""
         try:
-            await worker.run()
-        except Exception:
-            log.exception("pod %s cannot be run", worker.name)
-            raise
+            while True:
+                try:
+                    self._workers[uid] = worker = PodWorker(self._surroundings, pod)
+                    await worker.run()
+                    break
+                except Exception as error:
+                    name = pod["metadata"]["name"]
+                    log.exception("pod %s cannot be run", name)
+                    message = f"Failed to create pod sandbox: {type(error).__name__}: {error}"
+                    self._surroundings.recorder.warning(pod, "FailedCreatePodSandBox", message)
+                    self._workers.pop(uid, None)
+                    await asyncio.sleep(RETRY_SECONDS)
+                    held = self._pods.get(pod["metadata"]["namespace"], name)
+                    if held is None or held["metadata"]["uid"] != uid:
+                        return
+                    pod = held
+            # Finalizers may keep the object a while: what has ended is not run again.
+            if self._pods.get(pod["metadata"]["namespace"], pod["metadata"]["name"]) is not None:
+                self._finished.add(uid)
         finally:
             self._workers.pop(uid, None)
             self._running.pop(uid, None)

@@ -7,7 +7,7 @@ import logging
 import shutil
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -19,6 +19,7 @@ from kubesandbox.node import probes
 from kubesandbox.node.backoff import BackOff
 from kubesandbox.node.environment import ContainerConfigError
 from kubesandbox.node.logs import LogFile
+from kubesandbox.node.prober import Prober
 from kubesandbox.node.process import Process, Processes
 from kubesandbox.node.status import Container, Running, Terminated, Waiting
 
@@ -72,9 +73,8 @@ class ContainerRunner:
         self._stopping = asyncio.Event()
         self._process: Process | None = None
         self._launch: Launch | None = None
-        self._probes: dict[str, asyncio.Task[None]] = {}
+        self._prober = Prober(host, spec, view, field, kill=self._kill_for, execute=self._execute)
         self._killing: asyncio.Task[None] | None = None
-        self._started = asyncio.Event()
         self._attempt = view.restarts
 
     async def run(self) -> None:
@@ -98,13 +98,12 @@ class ContainerRunner:
 
     async def started(self) -> None:
         """Return once the container has started (its startup probe, if any, has succeeded)."""
-        await self._started.wait()
+        await self._prober.started.wait()
 
     async def stop(self, grace: float) -> None:
         """preStop, SIGTERM, and SIGKILL when `grace` seconds are over. The container is not started again."""
         self._stopping.set()
-        for kind in ("startup", "liveness"):
-            self._cancel_probe(kind)
+        self._prober.quiet()
         if self._process is not None and self._process.running:
             self._host.event("Normal", "Killing", f"Stopping container {self.view.name}", self._field)
             await self._end(grace)
@@ -172,11 +171,10 @@ class ContainerRunner:
         self.view.state = Running(started_at)
         self._host.event("Normal", "Started", "Container started", self._field)
         await self._post_start()
-        self._begin_probes()
+        self._prober.begin()
         self._host.changed()
         code = await process.wait()
-        for kind in list(self._probes):
-            self._cancel_probe(kind)
+        self._prober.end()
         if self._killing is not None:
             await asyncio.wait([self._killing])
             self._killing = None
@@ -264,6 +262,7 @@ class ContainerRunner:
         grace = probe.get("terminationGracePeriodSeconds")
         if grace is None:
             grace = self._host.pod["spec"].get("terminationGracePeriodSeconds", 30)
+        self._prober.hold()
         self._killing = asyncio.create_task(self._end(float(grace)))
 
     async def _end(self, grace: float) -> None:
@@ -310,67 +309,6 @@ class ContainerRunner:
     async def _ended(self) -> None:
         if self._process is not None:
             await self._process.wait()
-
-    # -- probing ----------------------------------------------------------------------------------------------------
-
-    def _begin_probes(self) -> None:
-        if self.spec.get("startupProbe"):
-            self._probe("startup", self._startup_changed)
-        else:
-            self._has_started()
-
-    def _has_started(self) -> None:
-        self.view.started = True
-        self._started.set()
-        if self.spec.get("readinessProbe"):
-            self._probe("readiness", self._readiness_changed)
-        else:
-            self.view.ready = True
-        if self.spec.get("livenessProbe"):
-            self._probe("liveness", self._liveness_changed)
-        self._host.changed()
-
-    def _startup_changed(self, success: bool, _: str) -> None:
-        if success:
-            self._cancel_probe("startup", later=True)
-            self._has_started()
-        else:
-            message = f"Container {self.view.name} failed startup probe, will be restarted"
-            self._kill_for(message, self.spec["startupProbe"])
-
-    def _liveness_changed(self, success: bool, _: str) -> None:
-        if not success:
-            message = f"Container {self.view.name} failed liveness probe, will be restarted"
-            self._kill_for(message, self.spec["livenessProbe"])
-
-    def _readiness_changed(self, success: bool, _: str) -> None:
-        if self.view.ready != success and isinstance(self.view.state, Running):
-            self.view.ready = success
-            self._host.changed()
-
-    def _probe(self, kind: str, changed: Callable[[bool, str], None]) -> None:
-        spec = self.spec[f"{kind}Probe"]
-        target = self._host.target(self.spec, self._execute)
-
-        async def once() -> probes.Outcome:
-            try:
-                return await probes.probe(spec, target, self._host.session)
-            except probes.ProbeError as error:
-                return probes.Outcome(False, str(error))
-
-        def failed(message: str) -> None:
-            if isinstance(self.view.state, Running) and self._killing is None:
-                text = f"{kind.capitalize()} probe failed: {message}"
-                self._host.event("Warning", "Unhealthy", text, self._field)
-
-        self._probes[kind] = asyncio.create_task(probes.keep_probing(spec, once, changed=changed, failed=failed))
-
-    def _cancel_probe(self, kind: str, *, later: bool = False) -> None:
-        task = self._probes.pop(kind, None)
-        if task is not None and not later:
-            task.cancel()
-        elif task is not None:
-            asyncio.get_running_loop().call_soon(task.cancel)
 
     async def _execute(self, command: list[str], timeout: float) -> tuple[int, str]:  # noqa: ASYNC109
         """Run `command` in the container's environment, for exec probes and hooks."""

@@ -21,6 +21,7 @@ from kubesandbox.node.container import ContainerRunner, ImageError, Launch
 from kubesandbox.node.environment import Facts
 from kubesandbox.node.filesystem import PodFiles
 from kubesandbox.node.process import Processes
+from kubesandbox.node.reporting import Reporter
 from kubesandbox.node.sources import Sources
 from kubesandbox.node.status import Container, PodFacts, Terminated, Waiting, pod_status
 from kubesandbox.node.volumes import MountError
@@ -61,7 +62,7 @@ class PodWorker:
         self._files = PodFiles(node.root / "pods" / metadata["uid"], node.client, node.sources, pod)
         self._address = node.addresses.take()
         self._start_time = dt.datetime.now(dt.UTC)
-        self._dirty = asyncio.Event()
+        self._reporter = Reporter(node.client, pod)
         self._stale = asyncio.Event()
         self._deleted = asyncio.Event()
         self._gone = False
@@ -69,7 +70,6 @@ class PodWorker:
         self._has_network = False
         self._ended = False
         self._failure: tuple[str, str] | None = None
-        self._reported: Object | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._background: list[asyncio.Task[None]] = []
         self._runners = {
@@ -101,7 +101,7 @@ class PodWorker:
         return self._node.session
 
     def changed(self) -> None:
-        self._dirty.set()
+        self._reporter.changed()
 
     def event(self, kind: str, reason: str, message: str, field: str) -> None:
         tell = self._node.recorder.normal if kind == "Normal" else self._node.recorder.warning
@@ -155,7 +155,7 @@ class PodWorker:
             # A later deletion may shorten the grace period, never lengthen it.
             grace = metadata.get("deletionGracePeriodSeconds", 30)
             self._end_by(time.monotonic() + grace)
-        self._dirty.set()
+        self._reporter.changed()
 
     def gone(self) -> None:
         """The object was removed without waiting for us: end at once."""
@@ -184,9 +184,9 @@ class PodWorker:
 
     async def run(self) -> None:
         """Return when nothing of the pod is left, on this machine and in the API."""
-        reporter = asyncio.create_task(self._report())
+        reporter = asyncio.create_task(self._reporter.run(self._write_status))
         try:
-            self._dirty.set()
+            self._reporter.changed()
             if self._pod["metadata"].get("deletionTimestamp"):
                 self.update(self._pod)
             await self._live()
@@ -220,7 +220,7 @@ class PodWorker:
         if not self._deleted.is_set():
             self._deadline = time.monotonic() + self._grace
             await self._stop()
-            self._dirty.set()
+            self._reporter.changed()
 
     async def _set_up_and_run(self) -> None:
         await self._set_up()
@@ -228,7 +228,7 @@ class PodWorker:
         if self._pod["spec"].get("initContainers"):
             for spec in self._pod["spec"]["containers"]:
                 self._runners[spec["name"]].view.state = Waiting("PodInitializing")
-        self._dirty.set()
+        self._reporter.changed()
         self._background = [
             asyncio.create_task(self._keep_files()),
             asyncio.create_task(self._files.keep_tokens(self._stale)),
@@ -249,7 +249,7 @@ class PodWorker:
             if not (isinstance(state, Terminated) and state.exit_code == 0):
                 return False
             runner.view.ready = True
-            self._dirty.set()
+            self._reporter.changed()
         return True
 
     def _start(self, spec: Object) -> asyncio.Task[None]:
@@ -326,27 +326,6 @@ class PodWorker:
     def _release(self) -> None:
         self._node.addresses.give_back(self._address)
 
-    # -- its status --------------------------------------------------------------------------------------------------
-
-    async def _report(self) -> None:
-        """Write the status whenever it has changed."""
-        delay = 0.0
-        while True:
-            await self._dirty.wait()
-            self._dirty.clear()
-            try:
-                await self._write_status()
-                delay = 0.0
-            except ApiError as error:
-                if error.not_found:
-                    continue
-                delay = min(delay * 2 or 0.1, 5.0)
-            except (aiohttp.ClientError, TimeoutError):
-                delay = min(delay * 2 or 0.1, 5.0)
-            if delay:
-                self._dirty.set()
-                await asyncio.sleep(delay)
-
     async def _write_status(self) -> None:
         initial = [self._runners[spec["name"]].view for spec in self._pod["spec"].get("initContainers") or ()]
         main = [self._runners[spec["name"]].view for spec in self._pod["spec"]["containers"]]
@@ -359,16 +338,9 @@ class PodWorker:
             ended=self._ended,
         )
         status = pod_status(self._pod, initial, main, facts, dt.datetime.now(dt.UTC))
-        if status == self._reported:
-            return
-        metadata = self._pod["metadata"]
-        patch: Object = {"metadata": {"uid": metadata["uid"]}, "status": status}
-        answer = await self._node.client.patch(
-            PODS, metadata["namespace"], metadata["name"], patch, subresource="status"
-        )
-        self._reported = status
-        if answer["metadata"]["uid"] == metadata["uid"]:
-            self._pod = {**self._pod, "status": answer.get("status") or {}}
+        written = await self._reporter.write(self._pod, status)
+        if written is not None:
+            self._pod = {**self._pod, "status": written}
 
     # -- parts -------------------------------------------------------------------------------------------------------
 

@@ -70,11 +70,11 @@ async def keep_probing(
     spec: Object,
     run: Callable[[], Awaitable[Outcome]],
     *,
-    changed: Callable[[bool, str], None],
+    changed: Callable[[bool], None],
     failed: Callable[[str], None],
     wait: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> None:
-    """Probe at the period for ever; `changed(result, message)` each time the thresholds settle on a result.
+    """Probe at the period for ever; `changed(result)` each time the thresholds settle on a result.
 
     `failed(message)` is called at each failure. A first success before any other result counts at once if
     successThreshold is 1, as it does in the kubelet.
@@ -93,7 +93,7 @@ async def keep_probing(
         row = row + 1 if outcome.success == last else 1
         last = outcome.success
         if row >= thresholds[outcome.success]:
-            changed(outcome.success, outcome.message)
+            changed(outcome.success)
         await wait(max(0.0, period - (time.monotonic() - started)))
 
 
