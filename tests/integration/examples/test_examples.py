@@ -9,7 +9,9 @@ import pytest
 from tests.integration.engines.conftest import STUBS, Servers
 from tests.integration.examples.conftest import EXAMPLES
 
-from switchboard.kube.resources import EXECUTIONS
+from kubesandbox.node.addresses import local
+from switchboard.kube.resources import AGENTS, DEPLOYMENTS, EXECUTIONS, PODS
+from switchboard.sandbox import stack
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.cluster]
 Example = Callable[..., Any]
@@ -28,15 +30,18 @@ async def test_the_menu_answers_a_text(example: Example) -> None:
     assert await steps(tenant) == [("Rule", "rules[4]")]
 
 
-async def test_the_http_agent_answers_a_text(
-    example: Example, servers: Servers, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    key = "whsec_cmVwbGFjZS13aXRoLXlvdXItb3duLXNlY3JldCEhISE="
-    listen_here(monkeypatch, SIGNING_SECRET=key)
-    server = servers.get(EXAMPLES / "http-agent" / "agent.py")
-    tenant = await example("http-agent", lambda engine: engine["endpoint"].update(url=server.url))
+async def test_the_http_agent_runs_by_its_own_deployment_and_answers_a_text(example: Example, product: Any) -> None:
+    namespace = await product.namespace()
+    await product.kubectl.apply(workload("http-agent", namespace, "echo-agent-code", "agent.py"))
+    await product.kubectl.until(
+        DEPLOYMENTS, "echo-agent", lambda it: it.get("status", {}).get("availableReplicas") == 1, namespace
+    )
+    (pod,) = (await product.kubectl.api.list(PODS, namespace, label_selector="app=echo-agent")).items
+    # Names of Services are the cluster's to resolve; the webhook runs as a process of this machine.
+    url = f"http://{local(pod['status']['podIP'])}:8080"
+    tenant = await example("http-agent", lambda engine: engine["endpoint"].update(url=url))
     assert await tenant.ask("hello") == "Hello stranger, you said: hello"
-    assert await steps(tenant) == [("EndpointRequest", f"POST {server.url}")]
+    assert await steps(tenant) == [("EndpointRequest", f"POST {url}")]
 
 
 async def test_the_kagent_agent_answers_on_whatsapp_and_remembers(
@@ -67,6 +72,48 @@ async def test_the_llm_agent_asks_its_tools(
         ("ToolCall", "orders_status"),
         ("ModelRequest", "stub-model-1"),
     ]
+
+
+KEY = {"apiKey": {"secretRef": {"name": "nowhere", "key": "apiKey"}}}
+
+
+@pytest.mark.parametrize(
+    ("engine", "says"),
+    [
+        (
+            {"script": {"rules": [{"match": "a", "reply": "{b}"}]}},
+            "spec.template.engine.script.rules[0].reply: {b} names",
+        ),
+        ({"script": {"rules": [{"match": "(", "reply": "b"}]}}, "spec.template.engine.script.rules[0].match: '('"),
+        ({"model": {"name": "opnai:gpt-5"}}, "spec.template.engine.model.name: provider 'opnai' is not known"),
+        ({"model": {"name": "openai:gpt-5"} | KEY}, "spec.template.engine.model.apiKey"),
+    ],
+    ids=["reply", "match", "provider", "key"],
+)
+async def test_an_engine_that_cannot_work_is_a_condition_before_it_is_a_failed_message(
+    product: Any, engine: dict[str, Any], says: str
+) -> None:
+    namespace = await product.namespace()
+    template = {"engine": engine, "webhook": {"replicas": 1}}
+    agent = {"apiVersion": "switchboard.dev/v1alpha1", "kind": "Agent", "spec": {"template": template}}
+    await product.kubectl.apply([agent | {"metadata": {"name": "wrong", "namespace": namespace}}])
+    failed = await product.kubectl.until(
+        AGENTS, "wrong", lambda it: says in stack.condition(it, "Ready").get("message", ""), namespace
+    )
+    assert stack.condition(failed, "Ready")["status"] == "False"
+
+
+def workload(name: str, namespace: str, code: str, file: str) -> list[dict[str, Any]]:
+    """What `kubectl kustomize` makes of an example's server: its Secret, its code, Deployment and Service."""
+    config_map = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": code}}
+    objects = [config_map | {"data": {file: (EXAMPLES / name / file).read_text()}}]
+    objects += [entry for entry in stack.manifests(EXAMPLES / name) if entry["kind"] in SERVER]
+    for entry in objects:
+        entry["metadata"]["namespace"] = namespace
+    return objects
+
+
+SERVER = ("Secret", "Deployment", "Service")
 
 
 def listen_here(monkeypatch: pytest.MonkeyPatch, **environment: str) -> None:
