@@ -34,7 +34,7 @@ SHOWN: Sequence[tuple[str, ResourceType, Sequence[str] | None]] = (
     ("agentrevisions", AGENT_REVISIONS, None),
     ("twilioconnectors", TWILIO_CONNECTORS, None),
     ("conversations", stack.resources.CONVERSATIONS, None),
-    ("messages", MESSAGES, ("Direction", "From", "To", "Delivery", "Execution", "Body")),
+    ("messages", MESSAGES, ("Name", "Direction", "Channel", "State", "Delivery", "Execution", "Body")),
     ("executions", stack.resources.EXECUTIONS, None),
 )
 
@@ -169,7 +169,7 @@ async def _delivered(kubectl: Kubectl, namespace: str) -> None:
         async for event in kubectl.api.watch(MESSAGES, namespace):
             found = event.items if isinstance(event, Synced) else [event.object] if isinstance(event, Changed) else []
             delivered |= {
-                entry["metadata"]["name"] for entry in found if entry.get("status", {}).get("delivery") == "delivered"
+                entry["metadata"]["name"] for entry in found if entry.get("status", {}).get("delivery") == "Delivered"
             }
             if len(delivered) >= 2:
                 return

@@ -25,7 +25,8 @@ async def table(
     Raises:
         aiohttp.ClientResponseError: the API server refused.
     """
-    async with session.get(url, headers={"Accept": TABLE}, raise_for_status=True) as response:
+    params = {"includeObject": "Object"}
+    async with session.get(url, params=params, headers={"Accept": TABLE}, raise_for_status=True) as response:
         body: dict[str, Any] = await response.json()
     definitions = body["columnDefinitions"]
     shown = [
@@ -33,8 +34,14 @@ async def table(
         for index, column in enumerate(definitions)
         if (column["name"] in columns if columns is not None else not column.get("priority"))
     ]
-    rows = sorted(body.get("rows") or [], key=lambda row: row["object"]["metadata"].get("creationTimestamp", ""))
+    rows = sorted(body.get("rows") or [], key=_age)
     return (
         [definitions[index]["name"].upper() for index in shown],
         [["" if row["cells"][index] is None else str(row["cells"][index]) for index in shown] for row in rows],
     )
+
+
+def _age(row: dict[str, Any]) -> tuple[str, int]:
+    """Objects are as old as the second they were made in; messages of one second have their sequence."""
+    made = row["object"]
+    return made["metadata"].get("creationTimestamp", ""), made.get("spec", {}).get("sequence", 0)

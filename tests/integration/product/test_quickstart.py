@@ -123,7 +123,7 @@ async def test_no_token_stands_in_any_object_or_log(customer: Any) -> None:
 
 
 def _delivered(message: dict[str, Any]) -> bool:
-    return bool(message.get("status", {}).get("delivery") == "delivered")
+    return bool(message.get("status", {}).get("delivery") == "Delivered")
 
 
 async def _message(customer: Any, holds: Any) -> dict[str, Any]:

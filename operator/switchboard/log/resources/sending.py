@@ -134,7 +134,13 @@ def _beginning(record: Message, turn: Turn, now: datetime, deadline: datetime) -
         deadline=deadline,
         unconfirmed_after=now + timedelta(seconds=UNCONFIRMED_SECONDS),
     )
-    return {"state": "Sending", "attempt": attempt.manifest(), "attempts": record.attempts + 1, "notBefore": None}
+    return {
+        "state": "Sending",
+        "execution": record.execution,
+        "attempt": attempt.manifest(),
+        "attempts": record.attempts + 1,
+        "notBefore": None,
+    }
 
 
 def _ours_unseen(record: Message, seen: Message, turn: Turn) -> bool:
