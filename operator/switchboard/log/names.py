@@ -46,6 +46,11 @@ def execution_of(outbound: str) -> str:
     return outbound.rpartition("-")[0]
 
 
+def conversation_of(execution: str) -> str:
+    """The conversation of an execution."""
+    return execution.rpartition("-")[0]
+
+
 def attempt_id(message: str, number: int) -> str:
     """`<message>.<n>`."""
     return f"{message}.{number}"

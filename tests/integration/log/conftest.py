@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 from tests.integration.log import on_cluster, on_postgres
 from tests.integration.log.harness import Backend, World, open_log
-from tests.integration.log.server import Server
+from tests.postgres import Server
 
 
 @pytest.fixture(params=["resources", "postgres"])
@@ -32,7 +32,7 @@ async def world(place: Any) -> AsyncIterator[World]:
 
 
 @pytest.fixture(scope="session")
-def database_server(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def database_server() -> Iterator[Server]:
     """A PostgreSQL server as a process."""
-    with Server(tmp_path_factory.mktemp("postgres")) as server:
+    with Server() as server:
         yield server

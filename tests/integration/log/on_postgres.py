@@ -1,0 +1,93 @@
+"""The log in PostgreSQL, in a database of its own."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import AsyncExitStack
+from datetime import datetime
+
+import asyncpg
+from tests.integration.log.harness import KEY
+from tests.postgres import Server
+
+from switchboard.log.postgres import PostgresLog, migrate
+from switchboard.log.protocol import ConversationLog
+
+TEMPLATE = "switchboard_template"
+"""A database that is migrated once; making one like it takes a few milliseconds."""
+
+MOVABLE = """
+CREATE TABLE test_clock (ahead interval NOT NULL);
+INSERT INTO test_clock VALUES ('0');
+CREATE OR REPLACE FUNCTION switchboard_now() RETURNS timestamptz LANGUAGE sql STABLE
+    AS 'SELECT statement_timestamp() + ahead FROM test_clock';
+"""
+
+
+class OnPostgres:
+    """Implements `Backend`."""
+
+    def __init__(self, dsn: str, connection: asyncpg.Connection[asyncpg.Record]) -> None:
+        self.dsn = dsn
+        self.connection = connection
+        self.logs: list[PostgresLog] = []
+
+    async def open(self, agent: str, max_messages: int) -> ConversationLog:
+        del max_messages  # a database is not bounded
+        log = PostgresLog(self.dsn, namespace="acme", agent=agent, connections=4)
+        self.logs.append(log)
+        return log
+
+    async def advance(self, seconds: float) -> None:
+        await self.creep(seconds)
+        for log in self.logs:
+            log._bell.ring()
+
+    async def creep(self, seconds: float) -> None:
+        """Time goes by, and nobody is told."""
+        await self.connection.execute("UPDATE test_clock SET ahead = ahead + make_interval(secs => $1)", seconds)
+
+    async def now(self) -> datetime:
+        found: datetime = await self.connection.fetchval("SELECT switchboard_now()")
+        return found
+
+    async def seen(self) -> None:
+        """What is committed is seen by all."""
+
+
+async def database(server: Server, exits: AsyncExitStack) -> str:
+    """The connection string of an empty, migrated database with a clock that can be moved."""
+    admin = await asyncpg.connect(server.dsn())
+    try:
+        if not await admin.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", TEMPLATE):
+            await _make_template(admin, server)
+        name = f"log_{secrets.token_hex(6)}"
+        await admin.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY file_copy")
+    finally:
+        await admin.close()
+    exits.push_async_callback(_drop, server, name)
+    return server.dsn(name)
+
+
+async def _make_template(admin: asyncpg.Connection[asyncpg.Record], server: Server) -> None:
+    await admin.execute(f"CREATE DATABASE {TEMPLATE}")
+    await migrate(server.dsn(TEMPLATE))
+    connection = await asyncpg.connect(server.dsn(TEMPLATE))
+    await connection.execute(MOVABLE)
+    await connection.close()
+
+
+async def _drop(server: Server, name: str) -> None:
+    admin = await asyncpg.connect(server.dsn())
+    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await admin.close()
+
+
+async def backend(server: Server, exits: AsyncExitStack) -> OnPostgres:
+    """A database on the server, which goes when the test ends."""
+    dsn = await database(server, exits)
+    connection = await asyncpg.connect(dsn)
+    # Names are keyed by what the database keeps, and the tests name conversations.
+    await connection.execute("INSERT INTO switchboard_namespaces (name, contact_key) VALUES ('acme', $1)", KEY)
+    exits.push_async_callback(connection.close)
+    return OnPostgres(dsn, connection)

@@ -83,7 +83,7 @@ class Index:
             self.put(resource, item)
 
     def next_due(self, now: datetime) -> datetime | None:
-        """When the next conversation becomes claimable that is not yet."""
+        """When the next conversation becomes claimable that was not at `now`."""
         return min((at for at in self.work.values() if at > now), default=None)
 
     def _kept(

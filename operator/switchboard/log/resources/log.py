@@ -149,13 +149,16 @@ class ResourcesLog:
 
     async def wakeups(self) -> AsyncIterator[None]:
         """As the protocol says."""
-        async for _ in self._bell.rings(self._next_due):
-            yield
+        looked = self._clock.now()
 
-    async def _next_due(self) -> float | None:
-        now = self._clock.now()
-        due = self._index.next_due(now)
-        return None if due is None else (due - now).total_seconds()
+        async def due() -> float | None:
+            # What fell due since the last look was not there when the worker looked, either.
+            nonlocal looked
+            at, looked = self._index.next_due(looked), self._clock.now()
+            return None if at is None else (at - looked).total_seconds()
+
+        async for _ in self._bell.rings(due):
+            yield
 
     async def claim(self, holder: str, revision: str, *, seconds: float, live: bool) -> Turn | None:
         """As the protocol says."""

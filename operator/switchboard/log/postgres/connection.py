@@ -1,0 +1,156 @@
+"""A database: a few connections, opened when needed, and its errors in the log's own words."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+import asyncpg
+
+from switchboard.log.errors import LogError, LogMisconfigured, LogUnavailable, SchemaMismatch
+
+log = logging.getLogger(__name__)
+
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
+T = TypeVar("T")
+
+CONNECT_SECONDS = 5.0
+COMMAND_SECONDS = 10.0
+TRIES = 4
+"""Of a transaction that lost against another one."""
+
+_WRONG_FOR_GOOD = (
+    asyncpg.InvalidPasswordError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InsufficientPrivilegeError,
+)
+_SCHEMA = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.UndefinedFunctionError)
+_LOST_AGAINST_ANOTHER = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+
+
+@contextmanager
+def speaking() -> Iterator[None]:
+    """Turns a database's errors into the log's. No sentence holds the connection string."""
+    try:
+        yield
+    except LogError:
+        raise
+    except _WRONG_FOR_GOOD as error:
+        raise LogMisconfigured(f"the database refuses us: {error}. Mend the Secret's connection string") from error
+    except _SCHEMA as error:
+        raise SchemaMismatch(
+            f"the database's schema is not ours: {error}. `switchboard webhook check` makes it"
+        ) from error
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise LogUnavailable(f"the database did not do it: {type(error).__name__}: {error}") from error
+    except (OSError, TimeoutError) as error:
+        raise LogUnavailable(f"the database cannot be reached: {type(error).__name__}") from error
+
+
+async def connect(dsn: str) -> asyncpg.Connection[asyncpg.Record]:
+    """One connection. Raises LogMisconfigured, LogUnavailable."""
+    with speaking():
+        try:
+            return await asyncpg.connect(dsn, timeout=CONNECT_SECONDS, server_settings=SETTINGS)
+        except (ValueError, asyncpg.ClientConfigurationError):
+            raise malformed() from None
+
+
+SETTINGS = {"application_name": "switchboard"}
+
+
+def malformed() -> LogMisconfigured:
+    """What is said of a connection string that is none: not what stands in it."""
+    return LogMisconfigured(
+        "the Secret's connection string is none: it must be postgresql://user:password@host/database"
+    )
+
+
+async def _keep(_: Connection) -> None:
+    """Resetting a connection costs a round trip, and we leave nothing on it."""
+
+
+class Database:
+    """A pool of connections."""
+
+    def __init__(self, dsn: str, *, connections: int) -> None:
+        self._dsn = dsn
+        self._connections = connections
+        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self.answers = False
+        """Whether the database answered last time."""
+
+    async def open(self) -> None:
+        """Raises LogMisconfigured, LogUnavailable."""
+        with speaking():
+            try:
+                self._pool = await asyncpg.create_pool(
+                    self._dsn,
+                    min_size=1,
+                    max_size=self._connections,
+                    max_inactive_connection_lifetime=300,
+                    timeout=CONNECT_SECONDS,
+                    command_timeout=COMMAND_SECONDS,
+                    server_settings=SETTINGS,
+                    reset=_keep,
+                )
+            except (ValueError, asyncpg.ClientConfigurationError):
+                raise malformed() from None
+        self.answers = True
+
+    async def close(self) -> None:
+        """Lets go of all connections."""
+        if self._pool is not None:
+            pool, self._pool = self._pool, None
+            try:
+                async with asyncio.timeout(5):
+                    await pool.close()
+            except TimeoutError:
+                pool.terminate()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection for a statement or two, each its own transaction."""
+        if self._pool is None:
+            raise LogUnavailable("the conversation log is closed")
+        try:
+            with speaking():
+                async with self._pool.acquire(timeout=CONNECT_SECONDS) as connection:
+                    yield connection
+        except LogUnavailable:
+            self.answers = False
+            raise
+        self.answers = True
+
+    async def transaction(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """What `work` gives, all of it durable or none; done again if it lost against another transaction."""
+        for tries in range(1, TRIES + 1):
+            try:
+                async with self.connection() as connection, connection.transaction():
+                    return await work(connection)
+            except LogUnavailable as error:
+                if tries == TRIES or not isinstance(error.__cause__, _LOST_AGAINST_ANOTHER):
+                    raise
+        raise AssertionError("unreachable")
+
+    async def statement(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """What one statement gives that may safely be run twice: run again if it lost against another, and once more if
+        its connection was lost (a database that restarts is often back at once)."""
+        lost = False
+        for tries in range(1, TRIES + 1):
+            try:
+                async with self.connection() as connection:
+                    return await work(connection)
+            except LogUnavailable as error:
+                again = isinstance(error.__cause__, _LOST_AGAINST_ANOTHER) or not lost
+                lost = lost or not isinstance(error.__cause__, _LOST_AGAINST_ANOTHER)
+                if tries == TRIES or not again:
+                    raise
+        raise AssertionError("unreachable")

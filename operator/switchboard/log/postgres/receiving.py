@@ -1,0 +1,394 @@
+"""What any pod does without a lease: record what arrives, apply what became of what was sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import cast
+
+import asyncpg
+
+from switchboard.api.conversation import MessageState
+from switchboard.log import bounds
+from switchboard.log.names import (
+    conversation_name,
+    conversation_of,
+    execution_name,
+    inbound_name,
+    outbound_name,
+    parse_attempt,
+)
+from switchboard.log.postgres import rows
+from switchboard.log.postgres.committing import GroupCommit
+from switchboard.log.postgres.connection import Connection, Database
+from switchboard.log.postgres.queue import lock, requeue
+from switchboard.log.protocol import HELD_MAX
+from switchboard.log.records import DeliveryNews, DeliveryResult, Inbound, Recorded, Reply
+from switchboard.log.transitions import Delivered, apply_news, beginning, settle
+
+_INSERT = """
+WITH input AS (
+    SELECT * FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+        $10::text[], $11::text[], $12::text[], $13::json[], $14::json[], $15::timestamptz[], $16::text[], $17::text[],
+        $18::text[])
+    WITH ORDINALITY AS input (name, conversation, connector, provider, channel, contact, contact_name, sender,
+        recipient, body, beginning, media, attributes, time, state, error, provider_message_id, place)
+), made AS (
+    INSERT INTO switchboard_messages (agent, name, conversation, provider, outbound, open, sender, recipient, body,
+        media, attributes, time, recorded, state, error, provider_message_id)
+    SELECT $1, i.name, i.conversation, i.provider, false, i.state = 'Waiting' AND c.opted_out IS NOT true, i.sender,
+        i.recipient, i.body, i.media, i.attributes, coalesce(i.time, switchboard_now()), switchboard_now(),
+        CASE WHEN c.opted_out AND i.state = 'Waiting' THEN 'Ignored' ELSE i.state END, i.error, i.provider_message_id
+    FROM input i LEFT JOIN switchboard_conversations c ON c.agent = $1 AND c.name = i.conversation
+    ORDER BY i.place
+    ON CONFLICT (agent, name) DO NOTHING
+    RETURNING id, name, conversation, open, state, time
+), latest AS (
+    SELECT DISTINCT ON (m.conversation) m.conversation, m.name, m.time,
+        count(*) OVER (PARTITION BY m.conversation) AS messages,
+        bool_or(m.open) OVER (PARTITION BY m.conversation) AS waits
+    FROM made m ORDER BY m.conversation, m.id DESC
+), touched AS (
+    INSERT INTO switchboard_conversations AS c (agent, name, connector, provider, channel, contact, contact_name,
+        created, messages, last_message_time, last_message, ready_at)
+    SELECT $1, l.conversation, i.connector, i.provider, i.channel, i.contact, i.contact_name, switchboard_now(),
+        l.messages, l.time, i.beginning, CASE WHEN l.waits THEN switchboard_now() END
+    FROM latest l JOIN input i ON i.name = l.name
+    ORDER BY l.conversation
+    ON CONFLICT (agent, name) DO UPDATE SET
+        messages = c.messages + excluded.messages,
+        last_message_time = excluded.last_message_time,
+        last_message = excluded.last_message,
+        contact_name = coalesce(excluded.contact_name, c.contact_name),
+        ready_at = coalesce(c.ready_at, excluded.ready_at)
+)
+SELECT name, state FROM made
+"""
+"""All of a batch in one statement and one commit. A conversation that is leased, or has something that falls due later,
+keeps its place in the queue: what waits is looked for when that is over."""
+
+_TOUCH = """
+UPDATE switchboard_conversations SET messages = messages + $3, last_message_time = $4, last_message = $5,
+    contact_name = coalesce($6, contact_name) WHERE agent = $1 AND name = $2
+"""
+
+
+class Receiving:
+    """Records."""
+
+    def __init__(
+        self, database: Database, *, agent: int, agent_name: str, key: bytes, ring: Callable[[], None]
+    ) -> None:
+        self._database = database
+        self._agent = agent
+        self._agent_name = agent_name
+        self._key = key
+        self._ring = ring
+        self.commits: GroupCommit[tuple[str, str, Inbound], Recorded] = GroupCommit(self._commit)
+
+    def _conversation_of(self, connector: str, channel: str, contact: str) -> str:
+        return conversation_name(
+            self._key, agent=self._agent_name, connector=connector, channel=channel, contact=contact
+        )
+
+    async def record(self, inbound: Inbound) -> Recorded:
+        """As the protocol says."""
+        name = inbound_name(inbound.provider, inbound.account, inbound.message_id)
+        conversation = self._conversation_of(inbound.connector, inbound.channel, inbound.contact)
+        if inbound.state == "Refused":
+            known = await self._known(name)
+            return Recorded(
+                conversation, name, known or "Refused", duplicate=known is not None, stored=known is not None
+            )
+        if inbound.keyword is not None or inbound.state == "Held":
+            return await self._database.transaction(lambda con: self._record_alone(con, name, conversation, inbound))
+        return await self.commits.add((name, conversation, inbound))
+
+    async def _known(self, name: str) -> MessageState | None:
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(f"{rows.MESSAGES} WHERE m.agent = $1 AND m.name = $2", self._agent, name)
+        return rows.message(row).state if row else None
+
+    async def _commit(self, batch: Sequence[tuple[str, str, Inbound]]) -> Sequence[Recorded]:
+        columns: list[list[object]] = [
+            list(column) for column in zip(*(_columns(*entry) for entry in batch), strict=True)
+        ]
+
+        async def insert(connection: Connection) -> list[asyncpg.Record]:
+            return await connection.fetch(_INSERT, self._agent, *columns)
+
+        made = {row["name"]: row["state"] for row in await self._database.statement(insert)}
+        results = []
+        for name, conversation, _ in batch:
+            state = made.pop(name, None)  # the second of two in one batch is a duplicate, too
+            if state is None:
+                results.append(Recorded(conversation, name, await self._known(name) or "Waiting", duplicate=True))
+            else:
+                results.append(Recorded(conversation, name, state))
+        if any(result.state == "Waiting" for result in results):
+            self._ring()
+        return results
+
+    async def _record_alone(self, connection: Connection, name: str, conversation: str, inbound: Inbound) -> Recorded:
+        """What changes more than it adds: keywords, and messages of which only the last ones are kept."""
+        await connection.execute(
+            "INSERT INTO switchboard_conversations (agent, name, connector, provider, channel, contact, created)"
+            " VALUES ($1, $2, $3, $4, $5, $6, switchboard_now()) ON CONFLICT DO NOTHING",
+            *(self._agent, conversation, inbound.connector, inbound.provider, inbound.channel, inbound.contact),
+        )
+        locked = await lock(connection, self._agent, conversation)
+        settled = settle(inbound, opted_out=locked is not None and locked.opted_out)
+        row = await connection.fetchrow(
+            "INSERT INTO switchboard_messages (agent, name, conversation, provider, outbound, open, sender, recipient,"
+            " body, media, attributes, time, recorded, state, error, provider_message_id)"
+            " VALUES ($1, $2, $3, $4, false, $5, $6, $7, $8, $9, $10, coalesce($11, switchboard_now()),"
+            " switchboard_now(), $12, $13, $14) ON CONFLICT DO NOTHING RETURNING time",
+            self._agent,
+            name,
+            conversation,
+            inbound.provider,
+            settled.state in {"Waiting", "Held"},
+            inbound.sender,
+            inbound.recipient,
+            bounds.body(inbound),
+            rows.media(inbound.media),
+            rows.attributes(inbound.attributes),
+            inbound.time,
+            settled.state,
+            inbound.error and bounds.clean(inbound.error, bounds.REASON_MAX),
+            inbound.message_id,
+        )
+        if row is None:
+            known = await connection.fetchrow(f"{rows.MESSAGES} WHERE m.agent = $1 AND m.name = $2", self._agent, name)
+            return Recorded(conversation, name, rows.message(known).state if known else "Waiting", duplicate=True)
+        await self._after(connection, conversation, inbound, settled.state)
+        surplus = await self._drop_surplus_held(connection, conversation) if settled.state == "Held" else 0
+        await connection.execute(
+            _TOUCH,
+            self._agent,
+            conversation,
+            1 - surplus,
+            row["time"],
+            _beginning(inbound),
+            _contact_name(inbound),
+        )
+        await connection.execute(
+            "UPDATE switchboard_conversations SET opted_out = $3 WHERE agent = $1 AND name = $2",
+            *(self._agent, conversation, settled.opted_out),
+        )
+        await requeue(connection, self._agent, conversation)
+        self._ring()
+        return Recorded(conversation, name, settled.state)
+
+    async def _after(self, connection: Connection, conversation: str, inbound: Inbound, state: MessageState) -> None:
+        if inbound.keyword != "Stop" or state != "Ignored":
+            return
+        await connection.execute(
+            "UPDATE switchboard_messages SET open = false,"
+            " state = CASE WHEN outbound THEN 'Cancelled' ELSE 'Ignored' END,"
+            " error = CASE WHEN outbound THEN 'The contact sent STOP.' ELSE error END"
+            " WHERE agent = $1 AND conversation = $2 AND open AND attempt_fence IS NULL",
+            *(self._agent, conversation),
+        )
+
+    async def _drop_surplus_held(self, connection: Connection, conversation: str) -> int:
+        status = await connection.execute(
+            "DELETE FROM switchboard_messages WHERE agent = $1 AND name IN (SELECT name FROM switchboard_messages"
+            " WHERE agent = $1 AND conversation = $2 AND open AND state = 'Held' ORDER BY id DESC OFFSET $3)",
+            *(self._agent, conversation, HELD_MAX),
+        )
+        return count(status)
+
+    async def deliver(self, news: DeliveryNews) -> DeliveryResult:
+        """As the protocol says."""
+        async with self._database.connection() as connection:
+            found = await self._find(connection, news)
+        if found is None:
+            return "Unknown"
+        name, conversation = found
+        delivered = await self._database.transaction(lambda con: self._deliver(con, name, conversation, news))
+        if delivered.result == "Adopted":
+            self._ring()
+        return delivered.result
+
+    async def _find(self, connection: Connection, news: DeliveryNews) -> tuple[str, str] | None:
+        if news.attempt is not None:
+            parsed = parse_attempt(news.attempt)
+            if parsed is None:
+                return None
+            where, value = "name = $2", parsed[0]
+        else:
+            where, value = "outbound AND provider_message_id = $2", news.message_id
+        row = await connection.fetchrow(
+            f"SELECT name, conversation FROM switchboard_messages WHERE agent = $1 AND {where}", self._agent, value
+        )
+        return (row["name"], row["conversation"]) if row else None
+
+    async def _deliver(self, connection: Connection, name: str, conversation: str, news: DeliveryNews) -> Delivered:
+        # The conversation first, as everybody does: two that lock in another order wait for each other for ever.
+        await lock(connection, self._agent, conversation)
+        row = await connection.fetchrow(f"{rows.MESSAGES} WHERE m.agent = $1 AND m.name = $2", self._agent, name)
+        delivered = apply_news(rows.message(row), news) if row else Delivered("Unknown")
+        if await write_news(connection, self._agent, name, delivered):
+            await requeue(connection, self._agent, conversation)
+        return delivered
+
+    async def release_held(self, connector: str, contact: str) -> Sequence[str]:
+        """As the protocol says."""
+        released: list[str] = []
+        for conversation in self._both(connector, contact):
+            released += await self._database.transaction(partial(self._release, conversation=conversation))
+        if released:
+            self._ring()
+        return released
+
+    async def _release(self, connection: Connection, conversation: str) -> list[str]:
+        await lock(connection, self._agent, conversation)
+        held = await connection.fetch(
+            "SELECT name FROM switchboard_messages WHERE agent = $1 AND conversation = $2 AND open AND state = 'Held'"
+            " ORDER BY id",
+            *(self._agent, conversation),
+        )
+        if not held:
+            return []
+        last = cast("str", held[-1]["name"])
+        await connection.execute(
+            "UPDATE switchboard_messages SET state = CASE WHEN name = $3 THEN 'Waiting' ELSE 'Ignored' END,"
+            " open = name = $3 WHERE agent = $1 AND conversation = $2 AND open AND state = 'Held'",
+            *(self._agent, conversation, last),
+        )
+        await requeue(connection, self._agent, conversation)
+        return [last]
+
+    async def refuse_held(self, connector: str, contact: str) -> int:
+        """As the protocol says."""
+        async with self._database.connection() as connection:
+            status = await connection.execute(
+                "UPDATE switchboard_messages SET state = 'Refused', open = false"
+                " WHERE agent = $1 AND conversation = ANY($2) AND open AND state = 'Held'",
+                *(self._agent, self._both(connector, contact)),
+            )
+        return count(status)
+
+    def _both(self, connector: str, contact: str) -> list[str]:
+        return [self._conversation_of(connector, channel, contact) for channel in ("SMS", "WhatsApp")]
+
+    async def announce(self, conversation: str, kind: str, reply: Reply, *, revision: str) -> bool:
+        """As the protocol says."""
+        made = await self._database.transaction(lambda con: self._announce(con, conversation, kind, reply, revision))
+        if made:
+            self._ring()
+        return made
+
+    async def _announce(
+        self, connection: Connection, conversation: str, kind: str, reply: Reply, revision: str
+    ) -> bool:
+        if await lock(connection, self._agent, conversation) is None:
+            return False
+        name = execution_name(conversation, kind)
+        made = await connection.fetchrow(
+            "INSERT INTO switchboard_executions (agent, name, conversation, revision, messages, state, start_time,"
+            " end_time) VALUES ($1, $2, $3, $4, '{}', 'Succeeded', switchboard_now(), switchboard_now())"
+            " ON CONFLICT DO NOTHING RETURNING name",
+            *(self._agent, name, conversation, revision),
+        )
+        if made is None:
+            return False
+        await insert_parts(connection, self._agent, name, [reply])
+        await requeue(connection, self._agent, conversation)
+        return True
+
+
+def _columns(name: str, conversation: str, inbound: Inbound) -> tuple[object, ...]:
+    return (
+        name,
+        conversation,
+        inbound.connector,
+        inbound.provider,
+        inbound.channel,
+        inbound.contact,
+        _contact_name(inbound),
+        inbound.sender,
+        inbound.recipient,
+        bounds.body(inbound),
+        _beginning(inbound),
+        rows.media(inbound.media),
+        rows.attributes(inbound.attributes),
+        inbound.time,
+        inbound.state,
+        inbound.error and bounds.clean(inbound.error, bounds.REASON_MAX),
+        inbound.message_id,
+    )
+
+
+def _contact_name(inbound: Inbound) -> str | None:
+    return bounds.clean(inbound.contact_name, bounds.NAME_MAX) if inbound.contact_name else None
+
+
+def _beginning(inbound: Inbound) -> str:
+    return beginning(bounds.clean(inbound.body, 1000), len(inbound.media))
+
+
+async def insert_parts(
+    connection: Connection,
+    agent: int,
+    execution: str,
+    replies: Sequence[Reply],
+    *,
+    opted_out: bool = False,
+) -> None:
+    """The parts of an answer, as messages, and the conversation as it is with them. Its row is locked."""
+    conversation = conversation_of(execution)
+    state = "Cancelled" if opted_out else "Sending"
+    await connection.executemany(
+        "INSERT INTO switchboard_messages (agent, name, conversation, provider, outbound, open, sender, recipient,"
+        " body, time, recorded, state, error, execution) SELECT $1, $2, $3, c.provider, true, $4, $5, $6, $7,"
+        " switchboard_now(), switchboard_now(), $8, $9, $10 FROM switchboard_conversations c"
+        " WHERE c.agent = $1 AND c.name = $3",
+        [
+            (
+                agent,
+                outbound_name(execution, number),
+                conversation,
+                not opted_out,
+                reply.sender,
+                reply.recipient,
+                bounds.clean(reply.body, 65_536),
+                state,
+                "The contact sent STOP." if opted_out else None,
+                execution,
+            )
+            for number, reply in enumerate(replies, start=1)
+        ],
+    )
+    if replies:
+        last = beginning(bounds.clean(replies[-1].body, 1000), 0)
+        await connection.execute(
+            "UPDATE switchboard_conversations SET messages = messages + $3, last_message_time = switchboard_now(),"
+            " last_message = $4 WHERE agent = $1 AND name = $2",
+            *(agent, conversation, len(replies), last),
+        )
+
+
+async def write_news(connection: Connection, agent: int, name: str, delivered: Delivered) -> bool:
+    """Writes news that changes something; whether it did."""
+    if delivered.result not in {"Adopted", "Applied"}:
+        return False
+    await connection.execute(
+        "UPDATE switchboard_messages SET open = false, state = $3, provider_message_id = $4, delivery = $5,"
+        " error_code = $6, error = $7, attempt_fence = NULL, attempt_deadline = NULL, unconfirmed_after = NULL,"
+        " not_before = NULL WHERE agent = $1 AND name = $2",
+        agent,
+        name,
+        delivered.state,
+        delivered.provider_message_id,
+        delivered.delivery.value if delivered.delivery else None,
+        delivered.error_code,
+        delivered.error and bounds.clean(delivered.error, bounds.REASON_MAX),
+    )
+    return True
+
+
+def count(status: str) -> int:
+    """How many rows a command changed, from its tag (`UPDATE 3`)."""
+    return int(status.rpartition(" ")[2])
