@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import orjson
 
@@ -43,6 +44,45 @@ def read_object(request: HttpRequest, kind: str, *, custom: bool = False) -> Jso
     if media and media != JSON:
         raise errors.unsupported_media_type([*ACCEPTED, *([] if custom else [protobuf.MEDIA])])
     return read_json(request.body, kind)
+
+
+class _Repeated(dict[str, Json]):
+    """An object with keys that were given more than once."""
+
+    keys_repeated: tuple[str, ...] = ()
+
+
+def repeated(request: HttpRequest) -> list[str]:
+    """The fields that a JSON body gives more than once, in strict decoding's words: `duplicate field "data.a"`."""
+    if media_type(request) not in {"", JSON}:
+        return []
+    found = False
+
+    def pairs(items: list[tuple[str, Json]]) -> dict[str, Json]:
+        nonlocal found
+        made = dict(items)
+        if len(made) == len(items):
+            return made
+        found = True
+        marked = _Repeated(made)
+        seen = [key for key, _ in items]
+        marked.keys_repeated = tuple(key for key in made if seen.count(key) > 1)
+        return marked
+
+    tree = json.loads(request.body, object_pairs_hook=pairs)
+    return [f'duplicate field "{path}"' for path in _repeated_paths(tree, "")] if found else []
+
+
+def _repeated_paths(value: Json, path: str) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            below = f"{path}.{key}" if path else key
+            if isinstance(value, _Repeated) and key in value.keys_repeated:
+                yield below
+            yield from _repeated_paths(item, below)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _repeated_paths(item, f"{path}[{index}]")
 
 
 def read_json(data: bytes, kind: str) -> Json:

@@ -10,7 +10,6 @@ from kubesandbox.auth import ADMIN, CONTROLLER, User
 from kubesandbox.hostile import Hostility
 from kubesandbox.kinds import Kind, Kinds
 from kubesandbox.listing import Lister
-from kubesandbox.objects import Object
 from kubesandbox.paths import RequestInfo
 from kubesandbox.rbac.authorizer import Authorizer
 from kubesandbox.store import Store
@@ -38,10 +37,6 @@ class Cluster:
     def request(self, namespace: str = "", user: User = CONTROLLER) -> Request:
         """A request of the control plane's own."""
         return Request(self, user, namespace, manager="kube-controller-manager")
-
-    def to_storage(self, kind: Kind, obj: Object) -> Object:
-        """An object received in one version, in the version it is kept in (conversion strategy None)."""
-        return {**obj, "apiVersion": f"{kind.group}/{kind.storage_version}"}
 
 
 __all__ = ["ADMIN", "Cluster", "metadata"]

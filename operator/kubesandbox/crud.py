@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,7 @@ def view(kind: Kind, version: Version) -> Object:
     return kind.convert(version.object) if kind.convert else version.object
 
 
-def receive(kind: Kind, obj: Json, request: Request) -> Object:
+def receive(kind: Kind, obj: Json, request: Request, repeated: Sequence[str] = ()) -> Object:
     """Check that a body is an object of this kind, drop what its type does not have, as `fieldValidation` asks."""
     if not isinstance(obj, dict):
         raise errors.bad_request(
@@ -68,7 +69,7 @@ def receive(kind: Kind, obj: Json, request: Request) -> Object:
     wrong = metadata.type_error(meta)
     if wrong:
         raise errors.bad_request(f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {wrong}')
-    unknown = metadata.normalise(meta) + kind.strategy.decode(obj, request)
+    unknown = [*repeated, *metadata.normalise(meta), *kind.strategy.decode(obj, request)]
     report_unknown(kind, unknown, request)
     return obj
 
@@ -159,8 +160,9 @@ def create(kind: Kind, obj: Object, request: Request, *, applied: bool = False) 
         managers.track(kind, None, obj, request)
     if request.dry_run:
         return Outcome(Version(obj, 0), created=True)
-    version = table.put(obj)
-    strategy.created(obj, request)
+    stored = kind.restore(obj) if kind.restore else obj
+    version = table.put(stored)
+    strategy.created(stored, request)
     return Outcome(version, created=True)
 
 
@@ -311,8 +313,8 @@ def store_update(kind: Kind, obj: Object, old: Object, request: Request) -> Outc
     """Store a settled change; what was only held by the finalizers that it removes goes."""
     table = request.cluster.store.table(*kind.table_key)
     meta = obj["metadata"]
-    if kind.api_version != f"{kind.group}/{kind.storage_version}".lstrip("/"):
-        obj = request.cluster.to_storage(kind, obj)
+    if kind.restore:
+        obj = kind.restore(obj)
     over = meta.get("deletionTimestamp") and not meta.get("finalizers") and not meta.get("deletionGracePeriodSeconds")
     if over and not kind.strategy.begin_delete(obj, 0, request):
         table.put(obj)

@@ -97,9 +97,16 @@ class Resources:
             return await kind.strategy.create(kind, request, context)
         how = rendering.negotiate(request)
         self._write_context(request, context, "CreateOptions")
-        obj = crud.receive(kind, bodies.read_object(request, kind.kind, custom=kind.strategy.custom), context)
+        obj = self._received(kind, request, context)
         outcome = crud.create(kind, obj, context)
         return rendering.one(kind, outcome.version, how, request, status=201, warnings=context.warnings)
+
+    @staticmethod
+    def _received(kind: Kind, request: HttpRequest, context: Request) -> Object:
+        """The body of a create or update as an object of the kind."""
+        body = bodies.read_object(request, kind.kind, custom=kind.strategy.custom)
+        repeated = bodies.repeated(request) if context.field_validation != "Ignore" else []
+        return crud.receive(kind, body, context, repeated)
 
     def _write_context(self, request: HttpRequest, context: Request, kind: str, *, apply: bool = False) -> bool:
         """Read the options of a write into the context; gives `force`."""
@@ -111,7 +118,7 @@ class Resources:
         """PUT of an object or of its status."""
         how = rendering.negotiate(request)
         self._write_context(request, context, "UpdateOptions")
-        obj = crud.receive(kind, bodies.read_object(request, kind.kind, custom=kind.strategy.custom), context)
+        obj = self._received(kind, request, context)
         outcome = crud.update(kind, info.name, obj, context)
         return rendering.one(
             kind, outcome.version, how, request, status=201 if outcome.created else 200, warnings=context.warnings

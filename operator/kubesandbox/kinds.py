@@ -47,6 +47,7 @@ class Kind:
     list_kind: str = ""
     storage_version: str = ""  # the version objects are kept in
     convert: Callable[[Object], Object] | None = None  # from the kept version to this one
+    restore: Callable[[Object], Object] | None = None  # from this version to the kept one
     stored: tuple[str, str] | None = None  # whose table it reads (events are served by two groups)
 
     def __post_init__(self) -> None:

@@ -102,6 +102,13 @@ def _core() -> Iterator[Kind]:
     )
 
 
+def event_kind() -> Kind:
+    """Events as events.k8s.io has them: the core group's, with other names."""
+    kind = _kind("events.k8s.io/v1", "Event", "events", core.NewEventStrategy(), short="ev", stored=("", "events"))
+    kind.convert, kind.restore = core.to_new_event, core.to_core_event
+    return kind
+
+
 def _reviews() -> Iterator[Kind]:
     authorization, authentication = "authorization.k8s.io/v1", "authentication.k8s.io/v1"
     for group_version, name, strategy, namespaced in (
@@ -136,6 +143,7 @@ def _groups() -> Iterator[Kind]:
         subresources=(STATUS, SCALE),
     )
     yield _kind("batch/v1", "Job", "jobs", workloads.JobStrategy(), categories="all", subresources=(STATUS,))
+    yield event_kind()
     yield _kind("coordination.k8s.io/v1", "Lease", "leases", core.LeaseStrategy())
     yield _kind("discovery.k8s.io/v1", "EndpointSlice", "endpointslices", networking.EndpointSliceStrategy())
     net = "networking.k8s.io/v1"

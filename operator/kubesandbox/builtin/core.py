@@ -172,6 +172,55 @@ class EventStrategy(BuiltinStrategy):
         }
 
 
+_EVENT_NAMES = {
+    "involvedObject": "regarding",
+    "message": "note",
+    "reportingComponent": "reportingController",
+    "source": "deprecatedSource",
+    "firstTimestamp": "deprecatedFirstTimestamp",
+    "lastTimestamp": "deprecatedLastTimestamp",
+    "count": "deprecatedCount",
+}
+_CORE_NAMES = {new: old for old, new in _EVENT_NAMES.items()}
+
+
+def to_new_event(obj: Object) -> Object:
+    """A core Event as events.k8s.io names its fields."""
+    body = {_EVENT_NAMES.get(key, key): value for key, value in obj.items()}
+    return {**body, "apiVersion": "events.k8s.io/v1"}
+
+
+def to_core_event(obj: Object) -> Object:
+    """An events.k8s.io Event as the core group names its fields."""
+    body = {_CORE_NAMES.get(key, key): value for key, value in obj.items()}
+    made = {**body, "apiVersion": "v1"}
+    made.setdefault("involvedObject", {})
+    made.setdefault("source", {})
+    for key in ("firstTimestamp", "lastTimestamp", "eventTime"):
+        made.setdefault(key, None)
+    return made
+
+
+class NewEventStrategy(EventStrategy):
+    """Events of events.k8s.io."""
+
+    selectable = EventStrategy.selectable | {
+        field.replace("involvedObject", "regarding") for field in EventStrategy.selectable
+    }
+
+    def validate(self, obj: Object, request: Request) -> list[Cause]:
+        found = [causes.required(key) for key in ("eventTime", "action", "reason") if not obj.get(key)]
+        if not obj.get("reportingController"):
+            found.append(causes.required("reportingController"))
+        if not obj.get("reportingInstance"):
+            found.append(causes.required("reportingInstance"))
+        return found
+
+    def fields(self, obj: Object) -> Mapping[str, str]:
+        found = super().fields(obj)
+        return {**found, **{key.replace("involvedObject", "regarding"): value for key, value in found.items()}}
+
+
 class LeaseStrategy(BuiltinStrategy):
     """Leases."""
 

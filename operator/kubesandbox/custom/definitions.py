@@ -182,6 +182,7 @@ def serve(cluster: Cluster, obj: Object) -> None:
                 found.get("listKind") or f"{found['kind']}List",
                 storage,
                 _converter(api_version, strategy) if version["name"] != storage else None,
+                _renamed(f"{spec['group']}/{storage}") if version["name"] != storage else None,
             )
         )
 
@@ -197,6 +198,10 @@ def _converter(api_version: str, strategy: CustomStrategy) -> Callable[[Object],
         return copy
 
     return convert
+
+
+def _renamed(api_version: str) -> Callable[[Object], Object]:
+    return lambda obj: {**obj, "apiVersion": api_version}
 
 
 def definition_kind() -> Kind:
