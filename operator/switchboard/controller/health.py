@@ -17,6 +17,8 @@ class Health:
     def __init__(self) -> None:
         self.ready = False
         self.stuck: Callable[[], str | None] = lambda: None
+        self.gather: Callable[[], None] = lambda: None
+        """Called before metrics are shown, for what is counted only then."""
         self._runner: web.AppRunner | None = None
         self.port = 0
 
@@ -45,4 +47,5 @@ class Health:
         return web.Response(text="ok\n") if self.ready else web.Response(status=503, text="starting\n")
 
     async def _metrics(self, _: web.Request) -> web.Response:
+        self.gather()
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})

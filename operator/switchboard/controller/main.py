@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
 from switchboard.api.connector import TwilioConnector
+from switchboard.controller import metrics
 from switchboard.controller.accounts import Accounts
 from switchboard.controller.agents import AgentReconciler
 from switchboard.controller.applying import Applier
@@ -114,6 +115,7 @@ async def _lead(
     }
     watches = Watches(context)
     health.stuck = lambda: queue.stuck(STUCK_SECONDS)
+    health.gather = lambda: metrics.count_connectors(store.all(resources.TWILIO_CONNECTORS))
     async with AsyncExitStack() as parts:
         parts.push_async_callback(connections.close)
         lost = await parts.enter_async_context(_task(leadership.keep(), "lease"))

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import collections
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 from prometheus_client import Counter, Gauge, Histogram
+
+from switchboard.api.reasons import ConditionType
 
 RECONCILES = Counter("switchboard_reconciles_total", "Objects reconciled.", ["kind", "result"])
 SECONDS = Histogram(
@@ -19,3 +25,16 @@ REPAIRS = Counter(
     "switchboard_webhook_repairs_total", "Webhooks at Twilio that somebody changed and that were put back."
 )
 CONNECTORS = Gauge("switchboard_connectors", "TwilioConnectors by state.", ["reason"])
+
+
+def count_connectors(connectors: Iterable[Mapping[str, Any]]) -> None:
+    """Counts TwilioConnectors by the reason of their `Ready` condition."""
+    counts = collections.Counter(_reason(connector) for connector in connectors)
+    CONNECTORS.clear()
+    for reason, count in counts.items():
+        CONNECTORS.labels(reason).set(count)
+
+
+def _reason(connector: Mapping[str, Any]) -> str:
+    conditions = (connector.get("status") or {}).get("conditions") or ()
+    return next((str(it.get("reason")) for it in conditions if it.get("type") == ConditionType.READY), "Unknown")
