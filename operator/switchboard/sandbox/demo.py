@@ -16,7 +16,15 @@ import yaml
 
 from switchboard.kube.client import Changed, Synced
 from switchboard.kube.errors import KubeError
-from switchboard.kube.resources import AGENT_REVISIONS, AGENTS, MESSAGES, TWILIO_CONNECTORS, ResourceType
+from switchboard.kube.resources import (
+    AGENT_REVISIONS,
+    AGENTS,
+    CONVERSATIONS,
+    EXECUTIONS,
+    MESSAGES,
+    TWILIO_CONNECTORS,
+    ResourceType,
+)
 from switchboard.sandbox import stack
 from switchboard.sandbox.phone import Phone
 from switchboard.sandbox.processes import ProcessFailed
@@ -33,9 +41,9 @@ SHOWN: Sequence[tuple[str, ResourceType, Sequence[str] | None]] = (
     ("agents", AGENTS, None),
     ("agentrevisions", AGENT_REVISIONS, None),
     ("twilioconnectors", TWILIO_CONNECTORS, None),
-    ("conversations", stack.resources.CONVERSATIONS, None),
+    ("conversations", CONVERSATIONS, None),
     ("messages", MESSAGES, ("Name", "Direction", "Channel", "State", "Delivery", "Execution", "Body")),
-    ("executions", stack.resources.EXECUTIONS, None),
+    ("executions", EXECUTIONS, None),
 )
 
 
