@@ -11,9 +11,6 @@ from typing import Any, Self, cast
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from opentelemetry import trace
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models import Model
@@ -202,16 +199,6 @@ def test_an_execution_keeps_the_first_and_the_last_of_too_many_steps() -> None:
     assert len(kept) == STEPS_MAX
     assert (kept[0].name, kept[49].name, kept[50].name, kept[-1].name) == ("0", "49", "200", "249")
     assert len(kept[0].result or "") == 4096
-
-
-@pytest.fixture
-def spans(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
-    monkeypatch.setattr("pydantic_ai.models.instrumented.get_tracer_provider", lambda: provider)
-    return exporter
 
 
 @pytest.mark.parametrize("content", [False, True])

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from switchboard.api.conversation import BODY_MAX
 from switchboard.api.engine import EndpointEngine
+from switchboard.engines import tracing
 from switchboard.engines.base import (
     Answer,
     EngineError,
@@ -52,6 +53,10 @@ class A2AEngine:
 
     async def answer(self, turn: TurnInput) -> Answer:
         """What the agent says."""
+        with tracing.endpoint_turn(turn, self._transport.url):
+            return await self._answer(turn)
+
+    async def _answer(self, turn: TurnInput) -> Answer:
         exchange = Exchange(turn, self._transport)
         try:
             async with asyncio.timeout(turn.timeout_seconds):

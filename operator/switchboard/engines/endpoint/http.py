@@ -16,6 +16,7 @@ from switchboard.api.conversation import BODY_MAX, Usage
 from switchboard.api.engine import EndpointEngine
 from switchboard.api.meta import Channel, Model
 from switchboard.api.runtime import SecretFiles
+from switchboard.engines import tracing
 from switchboard.engines.base import Answer, EngineError, EngineRefused, EngineUnavailable, Said, TurnInput
 from switchboard.engines.endpoint import signing
 from switchboard.engines.endpoint.transport import FIELD, Reply, SessionFactory, Transport, parse_json
@@ -110,6 +111,10 @@ class HttpEngine:
 
     async def answer(self, turn: TurnInput) -> Answer:
         """What the endpoint replies."""
+        with tracing.endpoint_turn(turn, self._transport.url):
+            return await self._answer(turn)
+
+    async def _answer(self, turn: TurnInput) -> Answer:
         url = self._transport.url
         watch, name = Stopwatch(), f"POST {shown(url)}"
         try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import email.utils
 import json
-import secrets
 import ssl
 import time
 from collections.abc import Callable, Mapping
@@ -17,6 +16,7 @@ import aiohttp
 from switchboard import __version__
 from switchboard.api.engine import EndpointEngine
 from switchboard.api.runtime import SecretFiles
+from switchboard.engines import tracing
 from switchboard.engines.base import EngineError, EngineMisconfigured, EngineRefused, EngineUnavailable, TurnInput
 from switchboard.engines.secrets import HeaderFiles
 from switchboard.engines.texts import Redactor, shown
@@ -108,7 +108,7 @@ class Transport:
         """
         own = self.headers()
         redactor = Redactor(own.values())
-        sent = own | {"Accept": "application/json", **trace_headers(turn), **(headers or {})}
+        sent = own | {"Accept": "application/json", **tracing.headers(turn), **(headers or {})}
         if body is not None:
             sent["Content-Type"] = "application/json"
         try:
@@ -151,14 +151,6 @@ def parse_json(reply: Reply, url: str) -> object:
     except (ValueError, RecursionError):
         raise EngineRefused("EndpointAnswerInvalid", f"{shown(url)} answered with something that is not JSON") from None
     return value
-
-
-def trace_headers(turn: TurnInput) -> dict[str, str]:
-    """W3C Trace Context (https://www.w3.org/TR/trace-context/) that joins the endpoint's spans to the turn's."""
-    trace = turn.trace_id or ""
-    if len(trace) != 32 or not all(c in "0123456789abcdef" for c in trace) or not trace.strip("0"):
-        return {}
-    return {"traceparent": f"00-{trace}-{secrets.token_hex(8)}-01"}
 
 
 def retry_after(value: str | None) -> float | None:

@@ -13,6 +13,7 @@ from pydantic_ai import Agent, ModelSettings, RunUsage, UsageLimits
 from switchboard.api.conversation import BODY_MAX, Usage
 from switchboard.api.engine import ModelEngine as ModelSpec
 from switchboard.api.runtime import SecretFiles
+from switchboard.engines import tracing
 from switchboard.engines.base import Answer, EngineError, EngineMisconfigured, EngineUnavailable, TurnInput
 from switchboard.engines.model import errors, mcp, messages, providers, telemetry
 from switchboard.engines.model.providers import FIELD, Built
@@ -94,7 +95,7 @@ class ModelEngine:
                 asyncio.timeout(turn.timeout_seconds) as limit,
                 mcp.toolsets(self._servers, recorder.redactor) as toolsets,
             ):
-                with telemetry.joined(turn.trace_id):
+                with tracing.joined(turn.trace_id):
                     result = await self._agent.run(
                         messages.prompt(turn, model.profile),
                         message_history=messages.history(turn.history, [server.prefix for server in self._servers]),
