@@ -13,6 +13,7 @@ from switchboard.api.meta import API_VERSION, LABEL_AGENT, LABEL_REVISION
 from switchboard.api.reasons import AgentReason
 from switchboard.controller.applying import NotOurs
 from switchboard.controller.context import Context
+from switchboard.controller.instructions import Instructions
 from switchboard.controller.queue import Key
 from switchboard.kube import resources
 from switchboard.kube.errors import AlreadyExists, Conflict, Forbidden, Invalid, NotFound
@@ -34,8 +35,6 @@ OF_REVISION: tuple[ResourceType, ...] = (
 """What runs a revision, in the order in which it goes."""
 BY_KIND = {resource.kind: resource for resource in (*OF_REVISION, resources.SERVICES, resources.INGRESSES)}
 BY_KIND["HTTPRoute"] = resources.HTTP_ROUTES
-INSTRUCTIONS_SECONDS = 30.0
-"""How often a ConfigMap that instructions are read from is looked at."""
 
 
 class AgentReconciler:
@@ -44,6 +43,7 @@ class AgentReconciler:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._contact_keys: dict[str, str] = {}
+        self.instructions = Instructions(context.api, context.enqueue)
         settings = context.settings
         self._platform = workloads.Platform(
             image=settings.image,
@@ -68,13 +68,14 @@ class AgentReconciler:
         context = self._context
         agent = context.store.model(Agent, resources.AGENTS, key.namespace, key.name)
         if agent is None or agent.metadata.deletion_timestamp is not None:
+            self.instructions.forget(key)
             return None
         now = context.now()
         if not agent.status.conditions:
             first = agents.first_status([], agent.metadata.generation, now)
             await context.applier.status(resources.AGENTS, self._object(agent), first)
             agent = context.store.model(Agent, resources.AGENTS, key.namespace, key.name) or agent
-        template, problem = await self._template(agent)
+        template, problem = await self._template(key, agent)
         try:
             plan, known = await self._revisions(agent, template, problem, now)
         except Forbidden as error:
@@ -93,20 +94,20 @@ class AgentReconciler:
 
     # Revisions
 
-    async def _template(self, agent: Agent) -> tuple[AgentTemplate | None, Problem | None]:
+    async def _template(self, key: Key, agent: Agent) -> tuple[AgentTemplate | None, Problem | None]:
         """The template with instructions filled in from the ConfigMap that it names."""
         template = agent.spec.template
         model = template.engine.model
         if model is None or model.instructions_from is None:
+            self.instructions.forget(key)
             return template, None
         ref = model.instructions_from.config_map_ref
         field = "spec.template.engine.model.instructionsFrom"
-        try:
-            found = await self._context.api.get(resources.CONFIG_MAPS, ref.name, agent.metadata.namespace)
-        except NotFound:
+        data = await self.instructions.read(key, ref.name)
+        if data is None:
             message = f"{field} names the ConfigMap {ref.name}, which does not exist. Create it."
             return None, Problem(AgentReason.INSTRUCTIONS_MISSING, message, Mend.ARRIVE)
-        text = (found.get("data") or {}).get(ref.key)
+        text = data.get(ref.key)
         if text is None:
             message = f"{field} names the key {ref.key} of the ConfigMap {ref.name}, which has no such key. Add it."
             return None, Problem(AgentReason.INSTRUCTIONS_MISSING, message, Mend.ARRIVE)
@@ -339,9 +340,6 @@ class AgentReconciler:
         obj = self._object(agent)
         await context.applier.status(resources.AGENTS, obj, decision.status)
         await context.tell(obj, decision.events, now)
-        model = agent.spec.template.engine.model
-        if model is not None and model.instructions_from is not None:
-            return INSTRUCTIONS_SECONDS
         return decision.requeue
 
     def _object(self, agent: Agent) -> Object:

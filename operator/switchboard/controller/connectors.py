@@ -24,7 +24,7 @@ from switchboard.providers.errors import ProviderError, UnavailableError
 from switchboard.reconcile import agents, binding, connectors, release, webhooks, workloads
 from switchboard.reconcile.binding import Binding
 from switchboard.reconcile.connectors import ConnectorDecision, Seen
-from switchboard.reconcile.outcome import Event, Problem
+from switchboard.reconcile.outcome import Event, Mend, Problem
 from switchboard.reconcile.twilio import Account, Found
 from switchboard.reconcile.webhooks import Write
 
@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 PATIENCE = 3
 """Failures in a row after which a connected connector says that Twilio is not available."""
+SOON = 1.0
+"""Seconds until what was written and does not show yet is looked at again."""
 ROUNDS = 3
 """Decisions in one pass: the second sees what the first had written."""
 
@@ -181,6 +183,8 @@ class ConnectorReconciler:
             for write in decision.writes:
                 seen = await self._write(connector, pool, write, seen, events=events, now=now)
             decision = connectors.decide(connector, seen, now)
+            if seen.failed:
+                break
         if pool is not None and not decision.writes and isinstance(seen.found, Found):
             events += await self._put_back(key, connector, seen)
         return decision, events
@@ -255,10 +259,9 @@ class ConnectorReconciler:
             self._repairs[key] = [*recent, now]
             events.append(connectors.repaired(write, connector))
         if not webhooks.registered(carrier, write.url):
-            problem = Problem(
-                ConnectorReason.REJECTED,
-                f"Twilio took the webhook of {carrier.title} and shows another one; it is looked at again.",
-            )
+            # A sender's update is answered with 202: what it says then is not always the new state yet.
+            message = f"Twilio took the webhook of {carrier.title} and does not show it yet."
+            problem = Problem(ConnectorReason.CHECKING, message, Mend.WAIT)
             return dataclasses.replace(seen, failed={**seen.failed, write.channel: problem})
         found = seen.found.with_carrier(carrier) if isinstance(seen.found, Found) else seen.found
         failed = {channel: problem for channel, problem in seen.failed.items() if channel != write.channel}
@@ -295,6 +298,8 @@ class ConnectorReconciler:
         """Seconds until the next look. Spread, so that what began together does not stay together."""
         if (failures := self._failures.get(key, 0)) > 0:
             return min(2.0**failures, 60.0)
+        if decision.pending:
+            return SOON
         interval: float = self._context.settings.check_interval * random.uniform(0.9, 1.0)  # noqa: S311 - jitter
         return min(interval, decision.requeue) if decision.requeue is not None else interval
 

@@ -109,8 +109,9 @@ async def _lead(
         settings=settings,
         enqueue=queue.add,
     )
+    agents = AgentReconciler(context)
     reconcilers: dict[str, Callable[[Key], Awaitable[float | None]]] = {
-        AGENT: AgentReconciler(context).reconcile,
+        AGENT: agents.reconcile,
         CONNECTOR: ConnectorReconciler(context, twilio).reconcile,
     }
     watches = Watches(context)
@@ -118,6 +119,7 @@ async def _lead(
     health.gather = lambda: metrics.count_connectors(store.all(resources.TWILIO_CONNECTORS))
     async with AsyncExitStack() as parts:
         parts.push_async_callback(connections.close)
+        parts.push_async_callback(agents.instructions.close)
         lost = await parts.enter_async_context(_task(leadership.keep(), "lease"))
         if not await _first(_until_listed(watches), stop):
             return 0

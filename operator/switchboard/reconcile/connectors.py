@@ -56,6 +56,8 @@ class ConnectorDecision(Decision):
     writes: tuple[Write, ...] = ()
     claims: tuple[str, ...] = ()
     """What it holds."""
+    pending: bool = False
+    """Whether what was written has yet to show."""
 
 
 def decide(connector: TwilioConnector, seen: Seen, now: datetime) -> ConnectorDecision:
@@ -104,7 +106,8 @@ def decide(connector: TwilioConnector, seen: Seen, now: datetime) -> ConnectorDe
         message = f"All pods of {seen.binding.revision} run with the changed credentials; the old ones may be revoked."
         events.append(Event(ConnectorReason.CREDENTIALS_ROLLED_OUT, message))
     waits = 31.0 if problem is not None and problem.mend is Mend.ARRIVE else None
-    return ConnectorDecision(wanted, tuple(events), waits, tuple(asked), claims)
+    pending = problem is not None and problem.reason == ConnectorReason.CHECKING
+    return ConnectorDecision(wanted, tuple(events), waits, tuple(asked), claims, pending)
 
 
 def wanted_url(connector: TwilioConnector, address: str | Problem) -> str | None:

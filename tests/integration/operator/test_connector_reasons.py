@@ -279,9 +279,7 @@ async def test_twilio_being_down_is_told_and_gets_over(desk: Any) -> None:
 
 async def test_a_test_that_is_asked_for_is_answered(connected: Any) -> None:
     await connected.annotate("sms", "now")
-    connector = await connected.until(
-        resources.TWILIO_CONNECTORS, "sms", lambda it: "lastTest" in it.get("status", {})
-    )
+    connector = await connected.until(resources.TWILIO_CONNECTORS, "sms", lambda it: "lastTest" in it.get("status", {}))
     test = connector["status"]["lastTest"]
     assert (test["requested"], test["succeeded"]) == ("now", True)
     assert connected.number in test["message"]

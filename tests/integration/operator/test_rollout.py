@@ -1,0 +1,69 @@
+"""With real pods: a revision serves once it is available, one that fails says why, credentials roll without a gap."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+import pytest
+
+from switchboard.kube import resources
+from switchboard.sandbox.stack import condition
+from switchboard.sandbox.twilio.control_models import AccountChange
+
+pytestmark = [pytest.mark.cluster, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180)]
+
+ONE_POD = {"webhook": {"replicas": 1}}
+
+
+async def test_a_revision_whose_check_fails_says_why_and_leaves_the_old_one_live(desk: Any) -> None:
+    await desk.agent(connectors=(), template={"name": "v1"})
+    await desk.agent_says("Serving")
+    rules = {"script": {"rules": [{"match": "(unclosed", "reply": "x"}], "fallback": "y"}}
+    await desk.agent(connectors=(), template={"name": "v2", "engine": rules, **ONE_POD})
+    agent = await desk.agent_says("RevisionFailed")
+    said = condition(agent, "Ready")["message"]
+    assert "support-v2: The check before its start failed:" in said
+    assert "(unclosed" in said
+    assert "support-v1 goes on serving" in said
+    assert condition(agent, "Stalled")["status"] == "True"
+    assert agent["status"]["liveRevision"] == "support-v1"
+    revision = await desk.get(resources.AGENT_REVISIONS, "support-v2")
+    assert revision["status"]["state"] == "Failed"
+
+
+async def test_a_new_revision_serves_once_its_pods_are_ready_and_the_old_one_drains(desk: Any) -> None:
+    await desk.secret()
+    await desk.connector()
+    await desk.agent(template={"name": "v1", **ONE_POD})
+    await desk.connected()
+    await desk.agent(template={"name": "v2", "turn": {"maxAttempts": 2}, **ONE_POD})
+    await desk.until(resources.AGENTS, "support", lambda it: it["status"].get("liveRevision") == "support-v2")
+    revision = await desk.until(
+        resources.AGENT_REVISIONS, "support-v1", lambda it: it["status"].get("state") == "Standby"
+    )
+    assert revision["status"]["drain"] == {"revision": "support-v2", "working": 0}
+    assert await desk.get(resources.DEPLOYMENTS, "support-v1") is None
+    assert (await desk.connected())["status"]["agent"] == "support"
+
+
+async def test_rotated_credentials_are_checked_rolled_out_and_told(desk: Any) -> None:
+    await desk.secret()
+    await desk.connector()
+    await desk.agent(template={"name": "v1", **ONE_POD})
+    await desk.connected()
+    await desk.until(resources.TWILIO_CONNECTORS, "sms", lambda it: "credentialsVersion" in it["status"])
+    before = await desk.get(resources.DEPLOYMENTS, "support-v1")
+    token = secrets.token_hex(16)
+    await desk.control.change_account(desk.account, AccountChange(auth_token=token))
+    await desk.secret(authToken=token, previousAuthToken=desk.token)
+    [event] = await desk.event("CredentialsRolledOut")
+    assert event["involvedObject"]["name"] == "sms"
+    after = await desk.get(resources.DEPLOYMENTS, "support-v1")
+    checksum = ("spec", "template", "metadata", "annotations", "switchboard.dev/checksum")
+    old, new = before, after
+    for key in checksum:
+        old, new = old[key], new[key]
+    assert old != new
+    assert after["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+    await desk.connected()
