@@ -243,12 +243,11 @@ class Turns:
         """Seconds until a conversation becomes claimable that was not at `since` (by default: now), infinite if none
         will; and the database's time, to be given back as `since` the next time."""
         async with self._database.connection() as connection:
-            row = await connection.fetchrow(
+            (row,) = await connection.fetch(
                 "SELECT switchboard_now() AS now, (SELECT min(ready_at) FROM switchboard_conversations"
                 " WHERE agent = $1 AND ready_at > coalesce($2, switchboard_now())) AS due",
                 *(self._agent, since),
             )
-        assert row is not None  # a SELECT without FROM gives one row
         if row["due"] is None:
             return math.inf, row["now"]
         return (row["due"] - row["now"]).total_seconds(), row["now"]
