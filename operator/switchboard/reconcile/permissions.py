@@ -36,6 +36,8 @@ def webhook_rules() -> list[Json]:
             [*_READ, "create", "update", "patch", "delete"],
         ),
         _rule(GROUP, ["conversations/status", "messages/status", "executions/status"], ["update", "patch"]),
+        # Which pod looks for what a connector missed, and how far it came: one Lease a connector, named by a hash.
+        _rule("coordination.k8s.io", ["leases"], ["get", "create", "update"]),
         _rule("", ["events"], ["create", "patch"]),
     ]
 
