@@ -1,13 +1,20 @@
 {{- define "switchboard.fullname" -}}
-{{- if contains .Chart.Name .Release.Name -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" -}}
+{{- else if contains .Chart.Name .Release.Name -}}
 {{- .Release.Name | trunc 52 | trimSuffix "-" -}}
 {{- else -}}
 {{- printf "%s-%s" .Release.Name .Chart.Name | trunc 52 | trimSuffix "-" -}}
 {{- end -}}
 {{- end -}}
 
+{{/* Of the operator's Deployment, Service, Lease and roles. */}}
 {{- define "switchboard.operator" -}}
 {{ include "switchboard.fullname" . }}-operator
+{{- end -}}
+
+{{- define "switchboard.release" -}}
+{{ include "switchboard.fullname" . }}-release
 {{- end -}}
 
 {{- define "switchboard.serviceAccountName" -}}
@@ -45,9 +52,10 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{/* Of every pod: the Pod Security Standard `restricted`. */}}
 {{- define "switchboard.podSecurityContext" -}}
 runAsNonRoot: true
-runAsUser: 65532
-runAsGroup: 65532
-fsGroup: 65532
+{{- with .Values.operator.runAsUser }}
+runAsUser: {{ . | int64 }}
+runAsGroup: {{ . | int64 }}
+{{- end }}
 seccompProfile: {type: RuntimeDefault}
 {{- end -}}
 
@@ -57,39 +65,35 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end -}}
 
+{{/* Where a pod of ours may run, and on whose account. */}}
+{{- define "switchboard.placement" -}}
+{{- with .Values.operator.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .Values.operator.nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.operator.tolerations }}
+tolerations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* Settings that the operator and the release before an uninstall share (switchboard.settings.OperatorSettings). */}}
 {{- define "switchboard.operatorEnv" -}}
 - name: SWITCHBOARD_IDENTITY
   valueFrom: {fieldRef: {fieldPath: metadata.name}}
 - name: SWITCHBOARD_LEASE_NAMESPACE
   value: {{ .Release.Namespace | quote }}
+- name: SWITCHBOARD_LEASE_NAME
+  value: {{ include "switchboard.operator" . | quote }}
+- name: SWITCHBOARD_NAMESPACES
+  value: {{ .Values.namespaces | toJson | quote }}
 - name: SWITCHBOARD_PUBLIC_URL
   value: {{ .Values.publicURL | quote }}
 - name: SWITCHBOARD_ALLOWED_HOSTS
   value: {{ .Values.allowedHosts | toJson | quote }}
-- name: SWITCHBOARD_NAMESPACES
-  value: {{ .Values.namespaces | toJson | quote }}
-- name: SWITCHBOARD_IMAGE
-  value: {{ include "switchboard.image" . | quote }}
-- name: SWITCHBOARD_IMAGE_PULL_POLICY
-  value: {{ .Values.image.pullPolicy | quote }}
-- name: SWITCHBOARD_WEBHOOK_CLUSTER_ROLE
-  value: {{ include "switchboard.webhookRole" . | quote }}
-- name: SWITCHBOARD_ROUTE
-  value: {{ .Values.route.kind | quote }}
-- name: SWITCHBOARD_INGRESS_CLASS
-  value: {{ .Values.route.ingress.className | quote }}
-- name: SWITCHBOARD_INGRESS_ANNOTATIONS
-  value: {{ .Values.route.ingress.annotations | toJson | quote }}
-- name: SWITCHBOARD_GATEWAY
-  value: {{ if .Values.route.gateway.name }}{{ printf "%s/%s" (.Values.route.gateway.namespace | default .Release.Namespace) .Values.route.gateway.name | quote }}{{ else }}""{{ end }}
-- name: SWITCHBOARD_DEFAULT_LOG_BACKEND
-  value: {{ .Values.conversationLog.backend | quote }}
-- name: SWITCHBOARD_DEFAULT_LOG_SECRET
-  value: {{ .Values.conversationLog.postgres.secretName | quote }}
-- name: SWITCHBOARD_DEFAULT_LOG_SECRET_KEY
-  value: {{ .Values.conversationLog.postgres.secretKey | quote }}
-- name: SWITCHBOARD_CHECK_INTERVAL
-  value: {{ .Values.operator.checkIntervalSeconds | quote }}
+- name: SWITCHBOARD_TWILIO_BASE_URL
+  value: {{ .Values.twilio.baseURL | quote }}
 - name: SWITCHBOARD_LOG_LEVEL
   value: {{ .Values.operator.logLevel | quote }}
 - name: SWITCHBOARD_LOG_FORMAT
@@ -97,4 +101,60 @@ capabilities: {drop: [ALL]}
 {{- with .Values.operator.extraEnv }}
 {{ toYaml . }}
 {{- end }}
+{{- end -}}
+
+{{/* Subjects of the operator's bindings. */}}
+{{- define "switchboard.subjects" -}}
+- kind: ServiceAccount
+  name: {{ include "switchboard.serviceAccountName" . }}
+  namespace: {{ .Release.Namespace }}
+{{- end -}}
+
+{{- define "switchboard.releaseSubjects" -}}
+- kind: ServiceAccount
+  name: {{ include "switchboard.release" . }}
+  namespace: {{ .Release.Namespace }}
+{{- end -}}
+
+{{/* What makes an object part of the pre-delete hook. */}}
+{{- define "switchboard.hookAnnotations" -}}
+helm.sh/hook: pre-delete
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+{{- end -}}
+
+{{/* Addresses outside of clusters and their nodes: what is left when the private ranges are taken away. */}}
+{{- define "switchboard.publicEgress" -}}
+- to:
+    - ipBlock:
+        cidr: 0.0.0.0/0
+        except: [10.0.0.0/8, 100.64.0.0/10, 169.254.0.0/16, 172.16.0.0/12, 192.168.0.0/16]
+    - ipBlock:
+        cidr: ::/0
+        except: ["fc00::/7", "fe80::/10"]
+  ports: {{- range .Values.networkPolicy.publicPorts }}
+    - {protocol: TCP, port: {{ . | int }}}
+  {{- end }}
+{{- end -}}
+
+{{/* What every pod of ours reaches: DNS and the API server. */}}
+{{- define "switchboard.clusterEgress" -}}
+- ports:
+    - {protocol: UDP, port: 53}
+    - {protocol: TCP, port: 53}
+- ports: {{- range .Values.networkPolicy.apiServerPorts }}
+    - {protocol: TCP, port: {{ . | int }}}
+  {{- end }}
+  {{- with .Values.networkPolicy.apiServerCIDRs }}
+  to: {{- range . }}
+    - ipBlock: {cidr: {{ . | quote }}}
+  {{- end }}
+  {{- end }}
+{{- end -}}
+
+{{- define "switchboard.metricsIngress" -}}
+- ports:
+    - {protocol: TCP, port: 8081}
+  {{- with .Values.networkPolicy.metricsFrom }}
+  from: {{- toYaml . | nindent 4 }}
+  {{- end }}
 {{- end -}}

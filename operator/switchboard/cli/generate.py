@@ -7,17 +7,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from switchboard.api import crd
+from switchboard.cli import chart, reference
+
+# Folders that hold nothing but generated files.
+_WHOLE = (Path("crds"), chart.CHART / "files" / "crds", reference.FOLDER)
 
 
-def _files() -> Iterator[tuple[Path, str]]:
+def _files(root: Path) -> Iterator[tuple[Path, str]]:
     for name, text in crd.manifests():
         yield Path("crds") / name, text
+    yield from chart.files(root)
+    yield from reference.files()
 
 
 def generate(root: Path, *, check: bool) -> int:
     """Writes every generated file below `root`; with `check`, writes nothing and returns 1 if one is stale."""
     stale = []
-    files = dict(_files())
+    files = dict(_files(root))
     for path, text in files.items():
         target = root / path
         if target.exists() and target.read_text(encoding="utf-8") == text:
@@ -28,7 +34,8 @@ def generate(root: Path, *, check: bool) -> int:
             target.write_text(text, encoding="utf-8")
     left_over = [
         str(path.relative_to(root))
-        for path in sorted((root / "crds").glob("*.yaml"))
+        for folder in _WHOLE
+        for path in sorted((root / folder).glob("*"))
         if path.relative_to(root) not in files
     ]
     if not check:

@@ -25,6 +25,11 @@ def _parser() -> argparse.ArgumentParser:
 
     commands.add_parser("operator", help="run the operator (settings: SWITCHBOARD_* in the environment)")
 
+    release = commands.add_parser(
+        "release", help="before an uninstall: put every connector's old webhook back at Twilio (settings: as operator)"
+    )
+    release.add_argument("deployment", nargs="?", help="the operator's Deployment, which is scaled to 0 first")
+
     webhook = commands.add_parser("webhook", help="run or check a revision's webhook")
     webhook.add_argument("action", choices=["serve", "check"], help="serve; or prove that serving can work, and exit")
 
@@ -66,6 +71,16 @@ def _operator() -> int:
     return _run(run(settings))
 
 
+def _release(deployment: str | None) -> int:
+    from switchboard.cli.release import release
+    from switchboard.settings import OperatorSettings
+    from switchboard.telemetry import logs
+
+    settings = OperatorSettings()
+    logs.configure(settings.log_level, settings.log_format)
+    return _run(release(settings, deployment))
+
+
 def _webhook(action: str) -> int:
     from switchboard.settings import WebhookSettings
     from switchboard.telemetry import logs
@@ -74,6 +89,17 @@ def _webhook(action: str) -> int:
     settings = WebhookSettings()
     logs.configure(settings.log_level, settings.log_format)
     return _run(webhook.check(settings) if action == "check" else webhook.serve(settings))
+
+
+def _process(arguments: argparse.Namespace) -> int:
+    """What runs in pods, with settings from the environment."""
+    match arguments.command:
+        case "operator":
+            return _operator()
+        case "release":
+            return _release(arguments.deployment)
+        case _:
+            return _webhook(arguments.action)
 
 
 def _fail(error: ValidationError) -> NoReturn:
@@ -93,10 +119,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         match arguments.command:
-            case "operator":
-                return _operator()
-            case "webhook":
-                return _webhook(arguments.action)
+            case "operator" | "release" | "webhook":
+                return _process(arguments)
             case "generate":
                 from switchboard.cli.generate import generate
 
