@@ -67,7 +67,7 @@ def _causes(pod: Json) -> Iterator[str]:
         yield from _cannot_start(container)
         ended = _ended(container)
         # A container that runs again after one crash may well stay up; one that waits to be restarted has not.
-        if ended is not None and not container.get("state", {}).get("running"):
+        if ended is not None and container.get("state", {}).get("running") is None:
             yield f"It crashed: {ended}"
     if status.get("phase") == "Failed" and (status.get("reason") or status.get("message")):
         yield f"{status.get('reason', 'Failed')}: {_short(status.get('message', ''))}"
@@ -100,7 +100,7 @@ def _unready(pods: Sequence[Json]) -> str:
             if condition["type"] == "PodScheduled" and condition["status"] == "False":
                 return f"A pod has no node: {_short(condition.get('message', ''))}"
         for container in pod.get("status", {}).get("containerStatuses") or ():
-            if container.get("state", {}).get("running") and not container.get("ready"):
+            if container.get("state", {}).get("running") is not None and not container.get("ready"):
                 return f"The pod {pod['metadata']['name']} runs and its readiness probe does not succeed."
     return ""
 

@@ -1,0 +1,86 @@
+"""Who holds a connector, and which hosts may be named."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from switchboard.reconcile.binding import bind, host_allowed
+
+from .samples import agent, connector, revision, script
+
+NAMES_SMS = script(connectors=[{"name": "sms"}])
+LISTED = {"liveRevision": "support-v1", "connectors": [{"name": "sms", "status": "Checking"}]}
+
+
+def serving(name: str, created: str, **status: Any) -> Any:
+    return agent(name=name, status={**LISTED, **status}, creationTimestamp=created)
+
+
+def live(*names: str, spec: Any = None) -> Any:
+    return {name: revision("support-v1", **(spec or NAMES_SMS)) for name in names}
+
+
+def test_the_oldest_agent_whose_live_revision_names_it_holds_it() -> None:
+    young, old = serving("a", "2026-11-22T11:00:00Z"), serving("b", "2026-11-22T10:00:00Z")
+    assert bind(connector(), [young, old], live("a", "b")).agent == "b"
+
+
+def test_who_holds_it_keeps_it() -> None:
+    young, old = serving("a", "2026-11-22T11:00:00Z"), serving("b", "2026-11-22T10:00:00Z")
+    assert bind(connector(status={"agent": "a"}), [young, old], live("a", "b")).agent == "a"
+
+
+def test_who_no_longer_names_it_lets_go() -> None:
+    one, two = serving("a", "2026-11-22T11:00:00Z"), serving("b", "2026-11-22T12:00:00Z")
+    known = {**live("a", spec=script()), **live("b")}
+    assert bind(connector(status={"agent": "a"}), [one, two], known).agent == "b"
+
+
+def test_it_waits_until_the_route_is_made() -> None:
+    missing = serving("a", "2026-11-22T11:00:00Z", connectors=[{"name": "sms", "status": "ConnectorMissing"}])
+    problem = bind(connector(), [missing], live("a")).problem
+    assert problem is not None
+    assert problem.reason == "WaitingForAgent"
+
+
+def test_an_agent_that_is_not_live_is_waited_for_and_its_trouble_repeated() -> None:
+    stalled = {
+        "type": "Stalled",
+        "status": "True",
+        "reason": "X",
+        "message": "No such image.",
+        "lastTransitionTime": "2026-11-22T11:00:00Z",
+    }
+    problem = bind(connector(), [agent(status={"conditions": [stalled]})], {}).problem
+    assert problem is not None
+    assert problem.reason == "WaitingForAgent"
+    assert "No such image." in problem.message
+
+
+def test_no_agent_names_it() -> None:
+    problem = bind(connector(), [agent({"template": script()})], {}).problem
+    assert problem is not None
+    assert problem.reason == "AgentNotBound"
+
+
+@pytest.mark.parametrize(
+    ("url", "allowed"),
+    [
+        ("https://agents.example.com", True),
+        ("https://agents.example.com:8443/in", True),
+        ("https://extra.example.org", True),
+        ("https://a.wild.example", True),
+        ("https://b.a.wild.example", True),
+        ("https://wild.example", False),
+        ("https://notwild.example", False),
+        ("https://port.example:8443", True),
+        ("https://port.example", False),
+        ("https://agents.example.com.evil.example", False),
+        ("https://evil.example/?agents.example.com", False),
+    ],
+)
+def test_hosts_are_compared_whole(url: str, allowed: bool) -> None:
+    entries = ["extra.example.org", "*.wild.example", "port.example:8443"]
+    assert host_allowed(url, ["https://agents.example.com", None], entries) is allowed

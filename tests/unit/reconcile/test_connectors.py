@@ -1,0 +1,202 @@
+"""The chain of a connector's checks, and what it asks to be written."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from switchboard.reconcile.binding import Binding
+from switchboard.reconcile.connectors import ConnectorDecision, Seen, decide
+from switchboard.reconcile.outcome import Mend, Problem
+from switchboard.reconcile.twilio import Carrier, Kind
+
+from .samples import ACCOUNT, NOW, NUMBER, NUMBER_SID, PUBLIC, URL, connector, found, number, sender, service
+
+SEEN = Seen(binding=Binding("support", "support-v1"), address=PUBLIC, account=ACCOUNT, found=found())
+UNBOUND = Binding(problem=Problem("AgentNotBound", "…", Mend.ARRIVE))
+REGISTERED = {
+    "conditions": [
+        {"type": "Ready", "status": "True", "reason": "Connected", "lastTransitionTime": NOW.isoformat()},
+    ],
+    "channels": [{"channel": "SMS", "sid": NUMBER_SID, "webhookURL": URL.partition("#")[0], "reason": "Connected"}],
+}
+
+
+def seen(**changes: Any) -> Seen:
+    return dataclasses.replace(SEEN, **changes)
+
+
+def reason(decision: ConnectorDecision, kind: str = "Ready") -> str:
+    conditions: Any = decision.status["conditions"]
+    return next((str(it["reason"]) for it in conditions if it["type"] == kind), "")
+
+
+def test_the_first_decision_asks_for_the_webhook_to_be_written() -> None:
+    decision = decide(connector(), SEEN, NOW)
+    [write] = decision.writes
+    assert (write.carrier.sid, write.url, write.repair) == (NUMBER_SID, URL, False)
+    assert reason(decision) == "Checking"
+    assert decision.claims == (f"{ACCOUNT.sid}/{NUMBER_SID}",)
+
+
+def test_what_is_registered_asks_for_nothing_and_is_connected() -> None:
+    decision = decide(connector(), seen(found=found(URL)), NOW)
+    assert decision.writes == ()
+    assert reason(decision) == "Connected"
+    assert decision.status["webhookURL"] == URL.partition("#")[0]
+
+
+ORDER = [
+    ("CredentialsInvalid", {"account": Problem("CredentialsInvalid", "…")}),
+    ("NumberNotFound", {"found": found(number=None)}),
+    ("NumberNotCapable", {"found": found(number=number(capabilities=("Voice",)))}),
+    ("AgentNotBound", {"binding": UNBOUND}),
+    ("NumberConflict", {"holders": {f"{ACCOUNT.sid}/{NUMBER_SID}": "acme/other"}}),
+    ("PublicURLMissing", {"address": Problem("PublicURLMissing", "…")}),
+    ("WebhookOverriddenByService", {"found": found(number_service=service(numbers=(NUMBER_SID, "PNother")))}),
+]
+
+
+@pytest.mark.parametrize(("wanted", "state"), ORDER, ids=[name for name, _ in ORDER])
+def test_each_check_names_its_reason_and_writes_nothing(wanted: str, state: dict[str, Any]) -> None:
+    decision = decide(connector(), seen(**state), NOW)
+    assert reason(decision) == wanted
+    assert decision.writes == ()
+
+
+@pytest.mark.parametrize("index", range(len(ORDER) - 1))
+def test_the_earlier_check_speaks_first(index: int) -> None:
+    (wanted, first), (_, second) = ORDER[index], ORDER[index + 1]
+    assert reason(decide(connector(), seen(**{**second, **first}), NOW)) == wanted
+
+
+def test_a_number_that_another_connector_holds_is_not_shown_as_ours() -> None:
+    decision = decide(connector(), seen(**dict(ORDER)["NumberConflict"]), NOW)
+    assert decision.status["phoneNumber"] is None
+    assert decision.claims == ()
+
+
+def test_an_api_that_is_away_leaves_what_was_known() -> None:
+    away = Problem("TwilioUnavailable", "…", Mend.WAIT)
+    status = {
+        **REGISTERED,
+        "account": {"sid": ACCOUNT.sid},
+        "phoneNumber": {"sid": NUMBER_SID, "capabilities": ["SMS"]},
+    }
+    decision = decide(connector(status=status), seen(account=away), NOW)
+    assert reason(decision) == "TwilioUnavailable"
+    assert decision.status["account"] == {"sid": ACCOUNT.sid}
+    assert decision.status["phoneNumber"] == {"sid": NUMBER_SID, "capabilities": ["SMS"]}
+    assert decision.status["channels"] == REGISTERED["channels"]
+
+
+@pytest.mark.parametrize(
+    "carrier",
+    [
+        Carrier(Kind.NUMBER, NUMBER_SID, NUMBER, "https://intruder.example.com/?k=s"),
+        Carrier(Kind.NUMBER, NUMBER_SID, NUMBER, URL, "GET"),
+        Carrier(Kind.NUMBER, NUMBER_SID, NUMBER, URL.partition("#")[0]),
+        Carrier(Kind.NUMBER, NUMBER_SID, NUMBER, ""),
+    ],
+    ids=["another URL", "another method", "no overrides", "nothing"],
+)
+def test_what_stood_there_before_and_does_not_now_is_a_repair(carrier: Carrier) -> None:
+    drifted = found(number=number(carrier=carrier))
+    [write] = decide(connector(status=REGISTERED), seen(found=drifted), NOW).writes
+    assert write.repair
+    assert "k=s" not in str(decide(connector(status=REGISTERED), seen(found=drifted), NOW).status)
+
+
+def test_a_new_public_url_is_an_update_and_no_repair() -> None:
+    [write] = decide(
+        connector(status=REGISTERED), seen(found=found(URL), address="https://new.example.com"), NOW
+    ).writes
+    assert not write.repair
+
+
+INTRUDED = found("https://intruder.example.com/")
+
+
+@pytest.mark.parametrize(
+    ("ages", "contested"), [((), False), ((100,), False), ((100, 200), True), ((100, 901), False), ((901, 902), False)]
+)
+def test_two_repairs_in_three_intervals_and_writing_stops(ages: tuple[int, ...], contested: bool) -> None:
+    repairs = tuple(NOW - timedelta(seconds=age) for age in ages)
+    decision = decide(connector(status=REGISTERED), seen(found=INTRUDED, repairs=repairs), NOW)
+    assert (reason(decision) == "WebhookContested") is contested
+    assert bool(decision.writes) is not contested
+
+
+def test_a_contest_lasts_until_somebody_asks_for_a_check() -> None:
+    conditions = [{**REGISTERED["conditions"][0], "status": "False", "reason": "WebhookContested"}]
+    contested = connector(status={**REGISTERED, "conditions": conditions})
+    assert decide(contested, seen(found=INTRUDED), NOW).writes == ()
+    assert decide(contested, seen(found=INTRUDED, calm=True), NOW).writes
+
+
+def test_both_channels_are_written_each_at_its_own_place() -> None:
+    both = seen(found=found(sender=sender()))
+    decision = decide(connector(channels=["SMS", "WhatsApp"]), both, NOW)
+    assert [(it.channel, it.carrier.kind) for it in decision.writes] == [("SMS", "Number"), ("WhatsApp", "Sender")]
+
+
+def test_a_service_of_this_number_alone_carries_the_webhook_where_allowed() -> None:
+    state = seen(found=found(number_service=service()))
+    [write] = decide(connector(webhookScope="Service"), state, NOW).writes
+    assert write.carrier.kind == "Service"
+    assert decide(connector(), state, NOW).writes == ()
+
+
+def test_a_service_goes_before_an_application() -> None:
+    app = Carrier(Kind.APPLICATION, "AP" + "4" * 32, "Old app", "")
+    both = found(number=number(application=app, application_numbers=(NUMBER_SID,)), number_service=service())
+    [write] = decide(connector(webhookScope="Service"), seen(found=both), NOW).writes
+    assert write.carrier.kind == "Service"
+
+
+def test_a_service_that_defers_leaves_the_word_to_the_application() -> None:
+    app = Carrier(Kind.APPLICATION, "AP" + "4" * 32, "Old app", "")
+    both = found(number=number(application=app, application_numbers=(NUMBER_SID,)), number_service=service(defers=True))
+    assert reason(decide(connector(), seen(found=both), NOW)) == "WebhookOverriddenByApplication"
+
+
+def test_a_service_without_a_number_is_written_only_where_allowed() -> None:
+    alone = {"fromNumber": None, "messagingServiceSid": "MG" + "2" * 32}
+    state = seen(found=found(number=None, service=service(numbers=("PN1", "PN2"))))
+    assert reason(decide(connector(**alone), state, NOW)) == "WebhookOverriddenByService"
+    [write] = decide(connector(**alone, webhookScope="Service"), state, NOW).writes
+    assert write.carrier.kind == "Service"
+
+
+def test_a_sender_that_drops_the_overrides_is_still_registered() -> None:
+    bare = seen(found=found(number=None, sender=sender(URL.partition("#")[0])))
+    assert decide(connector(channels=["WhatsApp"]), bare, NOW).writes == ()
+
+
+def test_a_check_that_was_asked_for_is_answered_once_it_is_decided() -> None:
+    asked = connector(annotations={"switchboard.dev/test": "now"})
+    assert decide(asked, SEEN, NOW).status["lastTest"] is None
+    answer: Any = decide(asked, seen(found=found(URL)), NOW).status["lastTest"]
+    assert (answer["requested"], answer["succeeded"]) == ("now", True)
+
+
+def test_new_credentials_that_all_pods_run_with_are_told_once() -> None:
+    status = {**REGISTERED, "credentialsVersion": "uid/1"}
+    told = decide(connector(status=status), seen(found=found(URL), credentials_version="uid/2"), NOW)
+    assert [it.reason for it in told.events] == ["CredentialsRolledOut"]
+    assert told.status["credentialsVersion"] == "uid/2"
+    waiting = decide(connector(status=status), seen(found=found(URL)), NOW)
+    assert waiting.events == ()
+    assert waiting.status["credentialsVersion"] == "uid/1"
+
+
+def test_no_status_holds_what_a_foreign_url_carries() -> None:
+    foreign = found("https://user:pass@old.example.com/path?key=secret")
+    decision = decide(connector(), seen(found=foreign, binding=UNBOUND), NOW)
+    assert "pass" not in str(decision.status)
+    assert "secret" not in str(decision.status)
+    channels: Any = decision.status["channels"]
+    assert channels[0]["webhookURL"] == "https://old.example.com"
