@@ -39,6 +39,7 @@ class Options:
     node_name: str = "kubesandbox"
     router_port: int = 0
     hostile: int | None = None  # the seed of a hostile cluster
+    stop_seconds: float = 3.0  # what containers get to end when the sandbox ends
 
 
 def new_cluster(*, rbac: bool = False) -> Cluster:
@@ -148,7 +149,11 @@ class Sandbox:
             self.router_url = running.router_url
             ready.set()
 
-        options = node.NodeOptions(name=self.options.node_name, router_port=self.options.router_port)
+        options = node.NodeOptions(
+            name=self.options.node_name,
+            router_port=self.options.router_port,
+            stop_seconds=self.options.stop_seconds,
+        )
         if self.cluster.hostility:
             options = replace(options, mount_lag=self.cluster.hostility.mount_lag)
         async with Client(Config(self.url), user_agent="kubelet") as client:

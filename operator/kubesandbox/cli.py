@@ -40,6 +40,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--kubeconfig", type=Path, help="write a kubeconfig for kubectl and clients here")
     parser.add_argument("--rbac", action="store_true", help="enforce Roles and bindings on all but the administrator")
     parser.add_argument("--router-port", type=int, default=0, help="port of the node's router; 0 takes any")
+    parser.add_argument(
+        "--stop-seconds",
+        type=float,
+        default=3.0,
+        help="how long containers get to end when the sandbox ends (3 by default, 0 kills them at once)",
+    )
     parser.add_argument("--no-node", action="store_true", help="start no node: pods stay pending until one joins")
     parser.add_argument(
         "--no-controllers", action="store_true", help="the API only: no Deployment is rolled out, no pod is scheduled"
@@ -72,6 +78,7 @@ async def _serve(options: argparse.Namespace) -> None:
         node=not options.no_node,
         router_port=options.router_port,
         hostile=options.hostile,
+        stop_seconds=options.stop_seconds,
     )
     async with Sandbox(chosen) as sandbox:
         if options.kubeconfig:

@@ -30,7 +30,6 @@ log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 10.0
 STOP_SECONDS = 3.0
-"""How long containers get between SIGTERM and SIGKILL when the node itself ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +41,8 @@ class NodeOptions:
     root: Path | None = None
     router_port: int = 0
     back_off_scale: float = 1.0
+    stop_seconds: float = STOP_SECONDS
+    """How long containers get between SIGTERM and SIGKILL when the node itself ends; 0 kills them at once."""
     mount_lag: Callable[[], float] = lambda: 0.0
     """Seconds by which an update of a mounted file is late, asked for each time (a hostile cluster)."""
     environment: dict[str, str] | None = None
@@ -198,8 +199,9 @@ class Node:
         for task in self._tasks:
             task.cancel()
         if self._running:
-            stopping = [asyncio.create_task(worker.abandon(STOP_SECONDS)) for worker in self._workers.values()]
-            await asyncio.wait(stopping, timeout=STOP_SECONDS + 2)
+            grace = self._options.stop_seconds
+            stopping = [asyncio.create_task(worker.abandon(grace)) for worker in self._workers.values()]
+            await asyncio.wait(stopping, timeout=grace + 2)
             for task in list(self._running.values()):
                 task.cancel()
             await asyncio.wait(list(self._running.values()) or [asyncio.create_task(asyncio.sleep(0))], timeout=5)

@@ -10,7 +10,7 @@ from pathlib import Path
 import aiohttp
 
 from kubesandbox.client import ApiError, Client, Config, ConfigError
-from kubesandbox.node.agent import Node, NodeOptions
+from kubesandbox.node.agent import STOP_SECONDS, Node, NodeOptions
 from kubesandbox.node.registration import NodeNameTakenError
 
 
@@ -25,6 +25,12 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--name", default="kubesandbox", help="the Node's name")
     parser.add_argument("--router-port", type=int, default=0, help="port of the router; 0, the default, takes any")
     parser.add_argument("--root", type=Path, help="directory of the pods' files; a temporary one by default")
+    parser.add_argument(
+        "--stop-seconds",
+        type=float,
+        default=STOP_SECONDS,
+        help=f"how long containers get to end when the node ends ({STOP_SECONDS:g} by default, 0 kills them at once)",
+    )
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
     try:
@@ -32,7 +38,9 @@ def main(argv: list[str]) -> int:
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 1
-    chosen = NodeOptions(name=options.name, router_port=options.router_port, root=options.root)
+    chosen = NodeOptions(
+        name=options.name, router_port=options.router_port, root=options.root, stop_seconds=options.stop_seconds
+    )
     try:
         return asyncio.run(_serve(config, chosen))
     except NodeNameTakenError as error:

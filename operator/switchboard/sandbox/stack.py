@@ -74,7 +74,9 @@ async def cluster(
     target = kubeconfig or directory / "kubeconfig"
     router = free_port()
     command = [sys.executable, "-m", "kubesandbox", *(["node"] if kubeconfig else ["--port", "0"])]
-    command += ["--kubeconfig", str(target), "--router-port", str(router), *options]
+    command += ["--kubeconfig", str(target), "--router-port", str(router)]
+    # What the pods had to do is in the log, which ends with the cluster: nobody waits for them at the end.
+    command += ["--stop-seconds", "0", *options]
     process = Process("kubesandbox", command, directory / "kubesandbox.log")
     try:
         await process.start()
