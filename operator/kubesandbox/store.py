@@ -111,6 +111,16 @@ class Table:
         )
         return version
 
+    def rewrite(self, change: Callable[[Object], Object]) -> None:
+        """Read every object as `change` makes it from now on: no write, so no revision and no event.
+
+        What is kept is read by its definition's current schema: a default that is new holds for old objects, too.
+        """
+        for key, version in self.items.items():
+            changed = change(version.object)
+            if changed != version.object:
+                self.items[key] = Version(changed, version.revision)
+
     def remove(self, namespace: str, name: str) -> Version:
         """Drop an object; gives its last state, whose resourceVersion is the deletion's."""
         key = f"{namespace}/{name}"

@@ -104,7 +104,9 @@ def _core() -> Iterator[Kind]:
 
 def event_kind() -> Kind:
     """Events as events.k8s.io has them: the core group's, with other names."""
-    kind = _kind("events.k8s.io/v1", "Event", "events", core.NewEventStrategy(), short="ev", stored=("", "events"))
+    strategy = core.NewEventStrategy()
+    kind = _kind("events.k8s.io/v1", "Event", "events", strategy, short="ev", stored=("", "events"))
+    strategy.printed = tables.of_another(tables.EVENT, core.to_core_event)
     kind.convert, kind.restore = core.to_new_event, core.to_core_event
     return kind
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 from kubesandbox.ages import human, parse_time, since
@@ -16,6 +18,15 @@ _NONE = "<none>"
 def columns(group: str, kind: str) -> Columns:
     """A kind's columns; name and creation time where it has none of its own."""
     return _COLUMNS.get((group, kind), DEFAULT)
+
+
+def of_another(columns: Columns, convert: Callable[[Object], Object]) -> Columns:
+    """Columns of objects that are first to be converted."""
+
+    def shown(column: Column) -> Column:
+        return replace(column, show=lambda obj: column.show(convert(obj)))
+
+    return tuple(shown(column) for column in columns)
 
 
 def _path(name: str, *path: str | int, default: Cell = "", kind: str = "string", priority: int = 0) -> Column:
@@ -416,7 +427,6 @@ _COLUMNS: dict[tuple[str, str], Columns] = {
     ("", "Event"): EVENT,
     ("", "Endpoints"): (NAME, Column("Endpoints", _endpoints), AGE),
     ("", "PersistentVolumeClaim"): CLAIM,
-    ("events.k8s.io", "Event"): EVENT,
     ("apps", "Deployment"): DEPLOYMENT,
     ("apps", "ReplicaSet"): REPLICA_SET,
     ("batch", "Job"): JOB,

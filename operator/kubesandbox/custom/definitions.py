@@ -157,6 +157,9 @@ def serve(cluster: Cluster, obj: Object) -> None:
     found = spec["names"]
     storage = next(version["name"] for version in spec["versions"] if version["storage"])
     cluster.kinds.remove(spec["group"], found["plural"])
+    stored = CustomStrategy(next(version for version in spec["versions"] if version["storage"]))
+    keep = _converter(f"{spec['group']}/{storage}", stored)
+    cluster.store.table(spec["group"], found["plural"]).rewrite(keep)
     for version in sorted(spec["versions"], key=lambda version: version_order(version["name"])):
         if not version.get("served"):
             continue
@@ -182,7 +185,7 @@ def serve(cluster: Cluster, obj: Object) -> None:
                 found.get("listKind") or f"{found['kind']}List",
                 storage,
                 _converter(api_version, strategy) if version["name"] != storage else None,
-                _renamed(f"{spec['group']}/{storage}") if version["name"] != storage else None,
+                keep if version["name"] != storage else None,
             )
         )
 
@@ -198,10 +201,6 @@ def _converter(api_version: str, strategy: CustomStrategy) -> Callable[[Object],
         return copy
 
     return convert
-
-
-def _renamed(api_version: str) -> Callable[[Object], Object]:
-    return lambda obj: {**obj, "apiVersion": api_version}
 
 
 def definition_kind() -> Kind:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from tests.conformance.kubesandbox.http import Api
 
 from kubesandbox.assembly import Options, Sandbox
 
@@ -38,3 +41,21 @@ def api() -> Iterator[Sandbox]:
     """The API alone: no controllers, no node."""
     with serving(Options(controllers=False, node=False)) as sandbox:
         yield sandbox
+
+
+@pytest.fixture
+def ask(api: Sandbox) -> Api:
+    """The API, asked as its administrator."""
+    return Api(api.url)
+
+
+@pytest.fixture
+def space(ask: Api) -> Iterator[str]:
+    """A namespace of the test's own."""
+    name = f"t-{next(_numbers)}-{os.getpid()}"
+    ask.good("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+    yield name
+    ask("DELETE", f"/api/v1/namespaces/{name}")
+
+
+_numbers = itertools.count(1)
