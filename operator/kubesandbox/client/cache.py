@@ -116,6 +116,8 @@ class Cache:
                 if time.monotonic() - started > 1:
                     delay = FIRST_DELAY
             except _WatchError as broke:
+                if broke.version != version:  # it told something before it broke: no reason to hold back
+                    delay = FIRST_DELAY
                 version = broke.version
                 log.debug("watch of %s: %s", self.resource.plural, broke)
             except ApiError as error:

@@ -65,7 +65,7 @@ class Jobs:
         try:
             self._pods.remember(await self._client.delete(PODS, *key_of(pod), uid=pod["metadata"]["uid"]))
         except ApiError as error:
-            if not (error.not_found or error.conflict):
+            if not error.not_found:
                 raise
         self._pods.forget(pod)
         self._events.normal(job, "SuccessfulDelete", f"Deleted pod: {pod['metadata']['name']}")

@@ -123,7 +123,7 @@ class ReplicaSets:
             try:
                 answer = await self._client.delete(PODS, *key_of(pod), uid=metadata["uid"])
             except ApiError as error:
-                if error.not_found or error.conflict:
+                if error.not_found:
                     self._pods.forget(pod)
                     continue
                 self._events.warning(replica_set, "FailedDelete", f"Error deleting: {error}")

@@ -64,9 +64,9 @@ class Scheduler:
         try:
             await self._client.request("POST", PODS.path(*key, "binding"), body=binding)
         except ApiError as error:
-            if error.not_found or error.conflict:
+            if error.not_found:
                 return
-            raise
+            raise  # a conflict too: it may be bound already, which the next look at the cache tells
         message = f"Successfully assigned {key[0]}/{key[1]} to {placement.node}"
         self._events.normal(pod, "Scheduled", message)
 

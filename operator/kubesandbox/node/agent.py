@@ -136,7 +136,7 @@ class Node:
         )
         self._pods.listen(self._pod_changed)
         sources.listen(self._reference_changed)
-        await self._registration.register()
+        await self._registration.join()
         for part in (self._registration.keep(), recorder.run(), sources.run(), self._pods.run()):
             self._spawn(part)
         self._stack.push_async_callback(self._router.close)

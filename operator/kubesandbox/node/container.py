@@ -14,7 +14,7 @@ from typing import Protocol
 
 import aiohttp
 
-from kubesandbox.client import Object
+from kubesandbox.client import ApiError, Object
 from kubesandbox.node import probes
 from kubesandbox.node.backoff import BackOff
 from kubesandbox.node.environment import ContainerConfigError
@@ -26,6 +26,7 @@ from kubesandbox.node.status import Container, Running, Terminated, Waiting
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 10.0
+UNREACHABLE_SECONDS = 1.0
 MINIMUM_GRACE = 2.0
 KEPT_RUNS = 2
 TERMINATION_MESSAGE_BYTES = 4096
@@ -123,6 +124,11 @@ class ContainerRunner:
             except ImageError as error:
                 await self._no_image(error)
                 return None
+            except (ApiError, aiohttp.ClientError, TimeoutError) as error:
+                log.debug("%s/%s: references not read: %s", self._host.name, self.view.name, error)
+                if await self._pause(UNREACHABLE_SECONDS):
+                    return None
+                continue
             except OSError as error:
                 reason, message = "CreateContainerError", str(error)
             else:

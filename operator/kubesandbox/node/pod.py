@@ -120,10 +120,7 @@ class PodWorker:
             )
         config_maps, secrets = environment.referenced({"containers": [spec]})
         namespace = self._pod["metadata"]["namespace"]
-        try:
-            references = await self._node.sources.read(namespace, config_maps, secrets)
-        except TRANSIENT as error:
-            raise environment.ContainerConfigError(f"failed to sync references cache: {error}") from error
+        references = await self._node.sources.read(namespace, config_maps, secrets)
         wanted = environment.variables(spec, self._pod, references, self._facts())
         mounts = self._files.mounts(spec, wanted)
         own = {name: environment.rewrite(value, mounts) for name, value in wanted.items()}
@@ -264,11 +261,13 @@ class PodWorker:
                 return await self._files.set_up(self._pod, self._facts())
             except MountError as error:
                 self.event("Warning", "FailedMount", str(error), "")
+                delay = next(delays)
             except TRANSIENT as error:
                 self.event("Warning", "FailedMount", f"MountVolume.SetUp failed: {error}", "")
+                delay = RETRY_SECONDS[0]
             self._stale.clear()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(next(delays)):
+                async with asyncio.timeout(delay):
                     await self._stale.wait()
 
     async def _keep_files(self) -> None:
@@ -314,7 +313,7 @@ class PodWorker:
                     PODS, metadata["namespace"], metadata["name"], uid=metadata["uid"], grace_seconds=0
                 )
             except ApiError as error:
-                if error.not_found or error.code == 409:
+                if error.not_found or (error.conflict and await self._was_replaced()):
                     return
                 log.debug("pod %s: not deleted yet: %s", self.name, error)
             except (aiohttp.ClientError, TimeoutError) as error:
@@ -322,6 +321,17 @@ class PodWorker:
             else:
                 return
             await asyncio.sleep(delay)
+
+    async def _was_replaced(self) -> bool:
+        """Whether a refused deletion was of an object that is no longer this pod."""
+        metadata = self._pod["metadata"]
+        try:
+            held = await self._node.client.get(PODS, metadata["namespace"], metadata["name"])
+        except ApiError as error:
+            return error.not_found
+        except (aiohttp.ClientError, TimeoutError):
+            return False
+        return bool(held["metadata"]["uid"] != metadata["uid"])
 
     def _release(self) -> None:
         self._node.addresses.give_back(self._address)

@@ -22,6 +22,7 @@ LEASE_NAMESPACE = "kube-node-lease"
 LEASE_SECONDS = 40
 RENEW_SECONDS = 10.0
 STATUS_SECONDS = 300.0
+JOIN_SECONDS = 30.0
 LABEL = "kubesandbox.dev/runtime"
 """Marks the nodes of which the pods are local processes: the router maps only these nodes' pod addresses."""
 
@@ -57,6 +58,20 @@ class Registration:
         self._client = client
         self._node = description
         self._uid = ""
+
+    async def join(self) -> None:
+        """Register, with patience for a server that is just starting or busy. Raises the last error after 30 s."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + JOIN_SECONDS
+        while True:
+            try:
+                return await self.register()
+            except (ApiError, aiohttp.ClientError, TimeoutError) as error:
+                refused = isinstance(error, ApiError) and error.code in {400, 401, 403, 404, 422}
+                if refused or loop.time() > deadline:
+                    raise
+                log.debug("node not registered yet: %s", error)
+            await asyncio.sleep(0.2)
 
     async def register(self) -> None:
         """Create the Node, or take over the one of this name, and report it Ready."""

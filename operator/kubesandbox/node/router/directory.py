@@ -100,11 +100,10 @@ class Directory:
             namespace, name = await self._unannounced.get()
             try:
                 await self._client.patch(INGRESSES, namespace, name, status, subresource="status")
-            except ApiError as error:
-                if not error.not_found:
-                    log.warning("Ingress %s/%s: its status cannot be written: %s", namespace, name, error)
-            except (aiohttp.ClientError, TimeoutError) as error:
-                log.debug("Ingress %s/%s: %s", namespace, name, error)
+            except (ApiError, aiohttp.ClientError, TimeoutError) as error:
+                if isinstance(error, ApiError) and error.not_found:
+                    continue
+                log.debug("Ingress %s/%s: its status is not written yet: %s", namespace, name, error)
                 await asyncio.sleep(1)
                 self._unannounced.put_nowait((namespace, name))
 
