@@ -44,6 +44,12 @@ class Redactor:
 
     def clean(self, text: str, limit: int = ERROR_MAX) -> str:
         """The text without those values, without control characters, and within the limit."""
+        longest = len(self._values[0]) if self._values else 0
+        window = 4 * limit + longest
+        whole = len(text) <= window
+        text = text[:window]
         for value in self._values:
             text = text.replace(value, _HIDDEN)
+        if not whole:
+            text = text[: len(text) - longest]  # The window's edge may have cut a value in two.
         return cut("".join(c if c.isprintable() or c in "\n\t" else " " for c in text).strip(), limit)

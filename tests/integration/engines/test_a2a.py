@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -73,6 +74,20 @@ async def test_a_further_attempt_looks_at_the_task_instead_of_asking_again(
         await made.answer(turn("slow 100000", execution=execution, attempt=2, timeout_seconds=0.3))
     methods = {asked["json"]["method"] for asked in await server.requests()}
     assert methods == {"GetTask" if version == "1.0" else "tasks/get"}
+
+
+async def test_a_cancelled_turn_cancels_its_task(start: Start, make: Make, version: str) -> None:
+    server = await start("a2a_stub", version)
+    made = make(agent(server))
+    running = asyncio.create_task(made.answer(turn("slow 100000", execution=f"exe-cancel-{version}")))
+    while len(await server.requests()) < 2:
+        await asyncio.sleep(0)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    last = (await server.requests())[-1]["json"]
+    assert last["method"] == ("CancelTask" if version == "1.0" else "tasks/cancel")
+    assert last["params"] == {"id": f"task-exe-cancel-{version}"}
 
 
 async def test_a_task_that_asks_for_more_is_continued_by_the_next_message(

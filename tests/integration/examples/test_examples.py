@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from tests.integration.engines.conftest import STUBS, Servers
 from tests.integration.examples.conftest import EXAMPLES
+from tests.integration.product.everything import logs, objects_but_secrets
 
 from kubesandbox.node.addresses import local
 from switchboard.kube.resources import AGENTS, DEPLOYMENTS, EXECUTIONS, PODS
@@ -15,6 +17,7 @@ from switchboard.sandbox import stack
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.cluster]
 Example = Callable[..., Any]
+TOKEN = f"Bearer {secrets.token_hex(16)}"
 
 
 async def steps(tenant: Any) -> list[tuple[str, str]]:
@@ -57,7 +60,7 @@ async def test_the_kagent_agent_answers_on_whatsapp_and_remembers(
 async def test_the_llm_agent_asks_its_tools(
     example: Example, servers: Servers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    listen_here(monkeypatch, AUTHORIZATION="Bearer of-orders")
+    listen_here(monkeypatch, AUTHORIZATION=TOKEN)
     tools = servers.get(EXAMPLES / "llm-agent" / "orders.py")
     provider = servers.get(STUBS / "openai_stub.py")
 
@@ -65,13 +68,18 @@ async def test_the_llm_agent_asks_its_tools(
         engine["model"]["baseURL"] = f"{provider.url}/v1"
         engine["model"]["mcpServers"][0]["url"] = f"{tools.url}/mcp"
 
-    tenant = await example("llm-agent", change, **{"orders-mcp": {"Authorization": "Bearer of-orders"}})
+    key = f"sk-{secrets.token_hex(16)}"
+    values = {"openai": {"apiKey": key}, "orders-mcp": {"Authorization": TOKEN}}
+    tenant = await example("llm-agent", change, **values)
     assert await tenant.ask('use orders_status {"order": 1234}') == "the tool said in the oven"
     assert await steps(tenant) == [
         ("ModelRequest", "stub-model-1"),
         ("ToolCall", "orders_status"),
         ("ModelRequest", "stub-model-1"),
     ]
+    for text in [*await objects_but_secrets(tenant), *logs(tenant)]:
+        assert key not in text
+        assert TOKEN not in text
 
 
 KEY = {"apiKey": {"secretRef": {"name": "nowhere", "key": "apiKey"}}}

@@ -184,6 +184,14 @@ def test_a_text_is_told_without_what_was_read_from_secrets() -> None:
     assert len(redactor.clean("x" * 5000)) == 1024
 
 
+@given(st.lists(st.sampled_from(["secret-value-1", "another-secret", "x", "words "]), max_size=60), st.integers(1, 60))
+def test_no_part_of_a_secret_is_told_wherever_the_text_is_cut(pieces: list[str], limit: int) -> None:
+    told = Redactor(["secret-value-1", "another-secret"]).clean("".join(pieces), limit)
+    assert len(told) <= limit
+    assert "sec" not in told
+    assert "ano" not in told
+
+
 @given(st.text(st.characters()), st.integers(1, 50))
 def test_whatever_an_agent_says_can_be_kept_and_sent(text: str, limit: int) -> None:
     said = sayable(text, limit)

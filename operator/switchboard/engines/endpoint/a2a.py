@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import OrderedDict
 from pathlib import Path
@@ -38,6 +39,8 @@ CARD_SECONDS = 300.0
 """How long a card is believed."""
 POLL_SECONDS = (0.2, 5.0)
 """The first and the longest pause between two looks at a task."""
+CANCEL_SECONDS = 2.0
+"""How long a cancelled turn may take to cancel its task: a pod that ends has little time."""
 RUNNING_MAX = 1000
 """Unfinished tasks that are remembered, so that a further attempt looks at them instead of asking again."""
 
@@ -68,6 +71,9 @@ class A2AEngine:
                 usage=exchange.usage,
                 steps=bounded(exchange.steps),
             ) from None
+        except asyncio.CancelledError:
+            await self._cancel(exchange)
+            raise
         except EngineError as error:
             self._peer = None  # The agent may have been replaced by one of another version: its card is read anew.
             error.usage, error.steps = exchange.usage, bounded(exchange.steps)
@@ -132,6 +138,16 @@ class A2AEngine:
             # The agent forgot the task that had asked for more.
             answer = await exchange.call(peer, peer.dialect.send, peer.dialect.without_task(params))
         return self._note(exchange.outcome(peer, answer), turn.execution)
+
+    async def _cancel(self, exchange: Exchange) -> None:
+        """Asks the agent to stop: whoever takes the turn over begins a task of its own."""
+        task_id = self._running.pop(exchange.turn.execution, None)
+        if task_id is None or self._peer is None:
+            return
+        peer = self._peer[0]
+        with contextlib.suppress(EngineError, TimeoutError):
+            async with asyncio.timeout(CANCEL_SECONDS):
+                await exchange.call(peer, peer.dialect.cancel, {"id": task_id})
 
     async def _look(self, exchange: Exchange, peer: Peer, task_id: str) -> Message | Task:
         answer = await exchange.call(peer, peer.dialect.get, {"id": task_id})

@@ -189,6 +189,7 @@ class Dialect:
     version: Literal["0.3", "1.0"]
     send: str
     get: str
+    cancel: str
 
     @property
     def headers(self) -> dict[str, str]:
@@ -255,8 +256,8 @@ class Dialect:
         return None
 
 
-V03 = Dialect(version="0.3", send="message/send", get="tasks/get")
-V10 = Dialect(version="1.0", send="SendMessage", get="GetTask")
+V03 = Dialect(version="0.3", send="message/send", get="tasks/get", cancel="tasks/cancel")
+V10 = Dialect(version="1.0", send="SendMessage", get="GetTask", cancel="CancelTask")
 
 
 def choose(card: AgentCard) -> tuple[Dialect, str] | None:

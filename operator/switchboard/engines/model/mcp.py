@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -97,6 +99,7 @@ async def toolsets(found: Sequence[Server], redactor: Redactor) -> AsyncIterator
             client = AsyncClient(
                 headers=server.read_headers(),
                 follow_redirects=False,
+                verify=_tls(),
                 timeout=Timeout(READ_SECONDS, connect=CONNECT_SECONDS),
             )
             await stack.enter_async_context(client)
@@ -111,6 +114,12 @@ async def toolsets(found: Sequence[Server], redactor: Redactor) -> AsyncIterator
             )
             made.append(PrefixedToolset(_Named(toolset, server, redactor), prefix=server.spec.name))
         yield made
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """Trust in the usual authorities. Reading them takes some 20 ms, too long for each turn."""
+    return ssl.create_default_context()
 
 
 async def _call(ctx: RunContext[TurnInput], call_tool: CallToolFunc, name: str, args: dict[str, Any]) -> ToolResult:
