@@ -54,6 +54,7 @@ bench: $(VENV)/.dev ## the figures, as ratios of runs side by side
 lock: $(VENV)/.bootstrap ## pin what pyproject.toml asks for, with hashes
 	@$(LOCK) requirements/bootstrap.in -o requirements/bootstrap.txt
 	@$(LOCK) pyproject.toml -o requirements/runtime.txt
+	@$(LOCK) pyproject.toml --extra models --extra google --extra groq --extra mistral --constraint requirements/runtime.txt -o requirements/image.txt
 	@$(LOCK) pyproject.toml --extra sandbox --constraint requirements/runtime.txt -o requirements/sandbox.txt
 	@$(LOCK) pyproject.toml --extra dev --constraint requirements/sandbox.txt -o requirements/dev.txt
 
