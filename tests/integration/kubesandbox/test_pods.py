@@ -268,3 +268,55 @@ async def test_a_pod_logs_in_with_its_service_account(world: World) -> None:
     await world.pod("robot", ["python", "-c", script], serviceAccountName="robot", restartPolicy="Never")
     await world.until(PODS, "robot", lambda pod: phase(pod) == "Succeeded")
     assert await world.log("robot") == f"{world.client.config.server} True\n"
+
+
+async def test_a_pod_that_a_finalizer_keeps_is_ended_once_and_not_run_again(world: World, tmp_path: Path) -> None:
+    starts = tmp_path / "starts"
+    body = {"name": "main", "image": "none", "command": ["sh", "-c", f"echo x >> {starts}; sleep 1000"]}
+    metadata = {"name": "kept", "namespace": world.namespace, "finalizers": ["example.com/keep"]}
+    spec = {"containers": [body], "terminationGracePeriodSeconds": 1}
+    await world.client.create(PODS, {"metadata": metadata, "spec": spec})
+    await world.until(PODS, "kept", lambda pod: starts.exists() and running(pod))
+    await world.client.delete(PODS, world.namespace, "kept")
+    await world.until(PODS, "kept", lambda pod: phase(pod) in {"Failed", "Succeeded"})
+    await world.client.patch(PODS, world.namespace, "kept", {"metadata": {"labels": {"touched": "yes"}}})
+    await world.client.patch(PODS, world.namespace, "kept", {"metadata": {"finalizers": None}})
+    await world.gone(PODS, "kept")
+    assert starts.read_text() == "x\n"
+
+
+async def test_a_sidecar_starts_first_and_ends_last(world: World, tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+
+    def script(name: str) -> list[str]:
+        ending = f"trap 'echo {name} ends >> {trace}; exit 0' TERM"
+        return ["sh", "-c", f"{ending}; echo {name} >> {trace}; while true; do sleep 0.02; done"]
+
+    started = {"exec": {"command": ["grep", "-q", "proxy", str(trace)]}, "periodSeconds": 1}
+    sidecar = {"name": "proxy", "image": "none", "command": script("proxy"), "restartPolicy": "Always"}
+    await world.pod("meshed", script("main"), initContainers=[{**sidecar, "startupProbe": started}])
+    await world.until(PODS, "meshed", lambda pod: ready(pod) and "main" in trace.read_text())
+    await world.client.delete(PODS, world.namespace, "meshed")
+    await world.gone(PODS, "meshed")
+    assert trace.read_text().split("\n") == ["proxy", "main", "main ends", "proxy ends", ""]
+
+
+async def test_a_shorter_grace_period_cuts_a_longer_one_short(world: World) -> None:
+    await world.pod("slow", ["sh", "-c", "trap '' TERM; echo up; while true; do sleep 0.05; done"])
+    await world.until(PODS, "slow", running)
+    await world.log_until("slow", "up")
+    await world.client.delete(PODS, world.namespace, "slow", grace_seconds=600)
+    await world.until(PODS, "slow", lambda pod: pod["metadata"].get("deletionTimestamp"))
+    before = time.monotonic()
+    await world.client.delete(PODS, world.namespace, "slow", grace_seconds=1)
+    await world.gone(PODS, "slow")
+    assert time.monotonic() - before < 15
+
+
+async def test_a_pod_without_credentials_has_no_kubeconfig_and_a_folder_of_its_own(world: World) -> None:
+    script = "echo ${KUBECONFIG:-none}; ls -A $TMPDIR | wc -l; pwd"
+    await world.pod("plain", ["sh", "-c", script], automountServiceAccountToken=False, restartPolicy="Never")
+    pod = await world.until(PODS, "plain", lambda pod: phase(pod) == "Succeeded")
+    none, empty, folder = (await world.log("plain")).splitlines()
+    assert (none, empty.strip()) == ("none", "0")
+    assert pod["metadata"]["uid"] in folder
