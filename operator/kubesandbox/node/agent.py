@@ -99,15 +99,15 @@ class Node:
             task.result()
 
     async def _open(self) -> None:
-        root = self._options.root
+        root, temporary = self._options.root, None
         if root is None:
-            root = Path(tempfile.mkdtemp(prefix="kubesandbox-node-"))
+            root = temporary = Path(tempfile.mkdtemp(prefix="kubesandbox-node-"))
             self._stack.callback(shutil.rmtree, root, ignore_errors=True)
         root = root.resolve()
         root.mkdir(parents=True, exist_ok=True)
         addresses = Addresses()
         self._stack.callback(addresses.close)
-        processes = Processes()
+        processes = Processes(temporary)
         self._stack.callback(processes.close)
         session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, force_close=True))
         self._stack.push_async_callback(session.close)

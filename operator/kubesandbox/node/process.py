@@ -21,10 +21,14 @@ Sink = Callable[[str, bytes], None]
 class Processes:
     """Starts processes, and sees to it with a warden process that none is left when the node ends."""
 
-    def __init__(self) -> None:
+    def __init__(self, temporary: Path | None = None) -> None:
+        """`temporary` is removed with the node, also after SIGKILL."""
         self.token = secrets.token_hex(8)
         self._warden = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-I", "-S", warden.__file__, f"{MARKER}={self.token}/", str(os.getpid())],
+            [
+                *(sys.executable, "-I", "-S", warden.__file__, f"{MARKER}={self.token}/", str(os.getpid())),
+                *([str(temporary)] if temporary is not None else []),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -1,14 +1,16 @@
 """Kills what a node started once the node is gone, however it went. Run as a program of its own, in its own session.
 
-    python -I -S warden.py MARKER PARENT_PID
+    python -I -S warden.py MARKER PARENT_PID [DIRECTORY]
 
 It waits for the parent's end or for end-of-file on its standard input, then sends SIGKILL to every process whose
-environment holds MARKER. Containers inherit that variable, so their children and daemons are found too.
+environment holds MARKER, and removes DIRECTORY, because pods' files hold Secrets. Containers inherit that variable, so
+their children and daemons are found too.
 """
 
 import contextlib
 import os
 import select
+import shutil
 import signal
 import sys
 import time
@@ -54,6 +56,8 @@ def main() -> None:
         if os.getppid() == parent:
             poll.poll()
     kill_marked(marker)
+    for directory in sys.argv[3:]:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 if __name__ == "__main__":

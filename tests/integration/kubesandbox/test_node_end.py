@@ -21,7 +21,9 @@ OPERATOR = Path(__file__).parents[3] / "operator"
 
 
 @asynccontextmanager
-async def node_process(world: World, tmp_path: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+async def node_process(
+    world: World, tmp_path: Path, temporary: Path
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
     """`python -m kubesandbox node` on the same control plane, ready."""
     kubeconfig = tmp_path / "kubeconfig"
     kubeconfig.write_text(
@@ -38,7 +40,7 @@ users: []
         sys.executable,
         *("-m", "kubesandbox", "node", "--kubeconfig", str(kubeconfig), "--name", name),
         stdout=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": os.environ.get("PYTHONPATH") or str(OPERATOR)},
+        env={**os.environ, "TMPDIR": str(temporary), "PYTHONPATH": os.environ.get("PYTHONPATH") or str(OPERATOR)},
     )
     assert process.stdout is not None
     try:
@@ -84,7 +86,10 @@ async def test_no_process_of_a_pod_outlives_its_node(
         "command": ["sh", "-c", script],
         "env": [{"name": "MARK", "value": mark}],
     }
-    async with node_process(world, tmp_path) as (process, name):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    async with node_process(world, tmp_path, temporary) as (process, name):
+        assert len(list(temporary.iterdir())) == 1
         spec = {"nodeName": name, "containers": [body], "automountServiceAccountToken": False}
         await world.create(PODS, "family", spec=spec)
         await world.until(PODS, "family", lambda p: phase(p) == "Running")
@@ -95,6 +100,9 @@ async def test_no_process_of_a_pod_outlives_its_node(
         assert code == (-number if number is signal.SIGKILL else 0)
         await ended(pids)
     assert await asyncio.to_thread(living, mark) == []
+    async with asyncio.timeout(15):
+        while any(temporary.iterdir()):  # the warden removes what held Secrets, a moment after the node's end
+            await asyncio.sleep(0)
     if number is not signal.SIGKILL:
         nodes, _ = await world.client.list(NODES)
         assert name not in {node["metadata"]["name"] for node in nodes}
