@@ -209,16 +209,12 @@ def main() -> None:
     for name, text in (("create", "creates/s"), ("patch", "status patches/s")):
         ratio, flat = many[name] / many["nothing"], few[name] / many[name]
         print(f"  {text:30}  {many[name]:8.0f}      {ratio:.2f} × answering nothing; cost ÷ at a tenth {flat:.2f}")
-    print(
-        f"  events/s to 20 watchers         {many['watch']:8.0f}      cost ÷ at a tenth {few['watch'] / many['watch']:.2f}"
-    )
-    print(
-        f"  list of all                     {many['list'] * 1000:8.1f} ms   {many['list'] / few['list'] / 10:.2f} × ten lists of a tenth"
-    )
+    events, lists = few["watch"] / many["watch"], many["list"] / few["list"] / 10
+    memory = many["memory"] / few["memory"]
+    print(f"  events/s to 20 watchers         {many['watch']:8.0f}      cost ÷ at a tenth {events:.2f}")
+    print(f"  list of all                     {many['list'] * 1000:8.1f} ms   {lists:.2f} × ten lists of a tenth")
     print(f"  longest wait beside lists       {many['stall'] * 1000:8.1f} ms")
-    print(
-        f"  memory an object                {many['memory'] / 1024:8.1f} KiB  {many['memory'] / few['memory']:.2f} × at a tenth"
-    )
+    print(f"  memory an object                {many['memory'] / 1024:8.1f} KiB  {memory:.2f} × at a tenth")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 import urllib.error
@@ -65,7 +66,7 @@ class Api:
         """The first events of a watch."""
         url = self.url + path + "?" + urllib.parse.urlencode({"watch": "true", "timeoutSeconds": "5", **query})
         with urllib.request.urlopen(urllib.request.Request(url, headers=self.headers), timeout=30) as response:
-            return [json.loads(line) for line, _ in zip(response, range(count), strict=False)]
+            return [json.loads(line) for line in itertools.islice(response, count)]
 
     def until(self, path: str, holds: Callable[[Reply], bool]) -> Reply:
         """Ask until the answer is as wanted, for ten seconds at most."""
