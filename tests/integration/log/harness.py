@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -22,10 +22,35 @@ REVISION = "support-v1"
 LEASE = 30.0
 
 
+class Crashed(BaseException):
+    """The process that wrote is gone."""
+
+
+class Dying:
+    """Lets a process die at its n-th write, before it or after it; from then on it does nothing any more."""
+
+    def __init__(self, step: int, *, after: bool) -> None:
+        self._left = step
+        self._after = after
+        self.died = False
+
+    async def write(self, call: Callable[[], Awaitable[Any]]) -> Any:
+        """The n-th one is the last."""
+        if self.died:
+            raise Crashed
+        self._left -= 1
+        if self._left >= 0:
+            return await call()
+        self.died = True
+        if self._after:
+            await call()
+        raise Crashed
+
+
 class Backend(Protocol):
     """A store that tests open logs on."""
 
-    async def open(self, agent: str, max_messages: int) -> ConversationLog: ...
+    async def open(self, agent: str, max_messages: int, dying: Dying | None = None) -> ConversationLog: ...
 
     async def advance(self, seconds: float) -> None: ...
 
@@ -133,8 +158,10 @@ def replies(*texts: str) -> Sequence[Reply]:
     return [Reply(NUMBER, CONTACT, text) for text in texts]
 
 
-async def open_log(backend: Backend, exits: AsyncExitStack, agent: str, max_messages: int = 10_000) -> ConversationLog:
-    log = await backend.open(agent, max_messages)
+async def open_log(
+    backend: Backend, exits: AsyncExitStack, agent: str, max_messages: int = 10_000, dying: Dying | None = None
+) -> ConversationLog:
+    log = await backend.open(agent, max_messages, dying)
     exits.push_async_callback(log.close)
     await log.start()
     return log

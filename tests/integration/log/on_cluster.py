@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from tests.integration.log.harness import KEY, Clock
+from tests.integration.log.harness import KEY, Clock, Dying
 
 from switchboard.kube.client import KubeApi, connect
 from switchboard.kube.resources import CONVERSATIONS, EXECUTIONS, MESSAGES, NAMESPACES, ResourceType
@@ -28,8 +29,11 @@ class OnCluster:
         self._kubeconfig = kubeconfig
         self._exits = exits
 
-    async def open(self, agent: str, max_messages: int) -> ConversationLog:
+    async def open(self, agent: str, max_messages: int, dying: Dying | None = None) -> ConversationLog:
         api = await connect(self._kubeconfig)
+        if dying is not None:
+            for name in ("create", "replace", "merge_patch", "delete"):
+                setattr(api, name, _mortal(dying, getattr(api, name)))
         self._exits.push_async_callback(api.close)
         log = ResourcesLog(
             api, namespace=self.namespace, agent=agent, key=KEY, max_messages=max_messages, clock=self.clock
@@ -61,6 +65,13 @@ class OnCluster:
             for log in self.logs:
                 if log._agent == "support":
                     await _knows(log, resource, wanted)
+
+
+def _mortal(dying: Dying, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    async def write(*arguments: Any, **options: Any) -> Any:
+        return await dying.write(lambda: method(*arguments, **options))
+
+    return write
 
 
 async def _knows(log: ResourcesLog, resource: ResourceType, wanted: dict[str, int]) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import datetime
 
 import asyncpg
-from tests.integration.log.harness import KEY
+from tests.integration.log.harness import KEY, Dying
 from tests.postgres import Server
 
 from switchboard.log.postgres import PostgresLog, migrate
@@ -32,9 +33,11 @@ class OnPostgres:
         self.connection = connection
         self.logs: list[PostgresLog] = []
 
-    async def open(self, agent: str, max_messages: int) -> ConversationLog:
+    async def open(self, agent: str, max_messages: int, dying: Dying | None = None) -> ConversationLog:
         del max_messages  # a database is not bounded
         log = PostgresLog(self.dsn, namespace="acme", agent=agent, connections=4)
+        if dying is not None:
+            log.start = _mortal(log, dying, log.start)  # type: ignore[method-assign]
         self.logs.append(log)
         return log
 
@@ -53,6 +56,19 @@ class OnPostgres:
 
     async def seen(self) -> None:
         """What is committed is seen by all."""
+
+
+def _mortal(log: PostgresLog, dying: Dying, start: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+    """Once it is started, each transaction and each lone statement is a write."""
+
+    async def begin() -> None:
+        await start()
+        database = log._database
+        transaction, statement = database.transaction, database.statement
+        database.transaction = lambda work: dying.write(lambda: transaction(work))  # type: ignore[method-assign]
+        database.statement = lambda work: dying.write(lambda: statement(work))  # type: ignore[method-assign]
+
+    return begin
 
 
 async def database(server: Server, exits: AsyncExitStack) -> str:

@@ -46,13 +46,13 @@ class GroupCommit(Generic[A, B]):
     async def _flush(self, batch: list[tuple[A, asyncio.Future[B]]]) -> None:
         try:
             results = await self._commit([entry for entry, _ in batch])
-        except asyncio.CancelledError:
-            _fail([*batch, *self._waiting], LogUnavailable("the conversation log is closed"))
-            self._waiting = []
-            raise
         except Exception as error:  # noqa: BLE001 - whoever waits is told, whatever it is
             _fail(batch, error)
             return
+        except BaseException:
+            _fail([*batch, *self._waiting], LogUnavailable("the conversation log was closed"))
+            self._waiting = []
+            raise
         for (_, done), result in zip(batch, results, strict=True):
             if not done.done():
                 done.set_result(result)

@@ -78,11 +78,13 @@ class ResourcesLog:
         self._backfills = Backfills(self._store, clock, agent)
         self._synced = {resource: asyncio.Event() for resource in WATCHED}
         self._tasks: list[asyncio.Task[None]] = []
+        self._projecting: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """As the protocol says."""
         self._tasks = [asyncio.create_task(self._follow(resource)) for resource in WATCHED]
-        self._tasks.append(asyncio.create_task(self._projection.run()))
+        self._projecting = asyncio.create_task(self._projection.run())
+        self._tasks.append(self._projecting)
         for synced in self._synced.values():
             await synced.wait()
         for name in self._index.threads:
@@ -103,19 +105,20 @@ class ResourcesLog:
 
     async def close(self) -> None:
         """As the protocol says."""
-        if self._tasks:
-            await self._flush()
+        if self._projecting is not None:
+            await self._flush(self._projecting)
+            self._projecting = None
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
 
-    async def _flush(self, seconds: float = 2.0) -> None:
+    async def _flush(self, projecting: asyncio.Task[None], seconds: float = 2.0) -> None:
         """Lets the statuses be written that are late, if the API server still answers."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._projection.settled()
-        except TimeoutError:
+        settled = asyncio.create_task(self._projection.settled())
+        await asyncio.wait({settled, projecting}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if not settled.done():
+            settled.cancel()
             log.info("some statuses are left to other pods")
 
     async def settled(self) -> None:
