@@ -74,6 +74,7 @@ class ContainerRunner:
         self._stopping = asyncio.Event()
         self._process: Process | None = None
         self._launch: Launch | None = None
+        self._identity = ""
         self._prober = Prober(host, spec, view, field, kill=self._kill_for, execute=self._execute)
         self._killing: asyncio.Task[None] | None = None
         self._attempt = view.restarts
@@ -154,7 +155,8 @@ class ContainerRunner:
         name = self.view.name
         output = self._open_log()
         started_at = dt.datetime.now(dt.UTC)
-        container_id = f"process://{self._host.pod['metadata']['uid']}/{name}/{self._attempt}"
+        self._identity = f"{self._host.pod['metadata']['uid']}/{name}/{self._attempt}"
+        container_id = f"process://{self._identity}"
         self._attempt += 1
         self._launch = launch
         launch.message_file.unlink(missing_ok=True)
@@ -165,7 +167,7 @@ class ContainerRunner:
                 [program, *launch.argv[1:]],
                 environment=launch.environment,
                 folder=launch.folder,
-                name=container_id.removeprefix("process://"),
+                name=self._identity,
                 sink=output.write,
             )
         except OSError as error:
@@ -329,8 +331,10 @@ class ContainerRunner:
             [program, *command[1:]],
             environment=launch.environment,
             folder=launch.folder,
-            name=f"exec-{time.monotonic_ns()}",
+            # The container's own name: what the command leaves behind goes with the container.
+            name=self._identity,
             sink=lambda _, chunk: output.append(chunk),
+            sweep=False,
         )
         try:
             async with asyncio.timeout(timeout):

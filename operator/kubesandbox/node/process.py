@@ -37,10 +37,20 @@ class Processes:
         )
 
     def start(
-        self, argv: Sequence[str], *, environment: Mapping[str, str], folder: Path, name: str, sink: Sink
+        self,
+        argv: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        folder: Path,
+        name: str,
+        sink: Sink,
+        sweep: bool = True,
     ) -> "Process":
-        """Run `argv` (its first item is a path) in its own session. Raises OSError when it cannot be run."""
-        return Process(argv, {**environment, MARKER: f"{self.token}/{name}"}, folder, sink)
+        """Run `argv` (its first item is a path) in its own session. Raises OSError when it cannot be run.
+
+        With `sweep`, whatever carries the same `name` dies with it; without, only its process group does.
+        """
+        return Process(argv, {**environment, MARKER: f"{self.token}/{name}"}, folder, sink, sweep)
 
     def close(self) -> None:
         """Kill what is left, through the warden, and wait until that is done."""
@@ -52,7 +62,8 @@ class Processes:
 class Process:
     """A running process with its session; `wait` gives the exit code, 128 + n after signal n."""
 
-    def __init__(self, argv: Sequence[str], environment: dict[str, str], folder: Path, sink: Sink) -> None:
+    def __init__(self, argv: Sequence[str], environment: dict[str, str], folder: Path, sink: Sink, sweep: bool) -> None:
+        self._sweeps = sweep
         self._marker = f"{MARKER}={environment[MARKER]}\0".encode()
         outputs = {"stdout": os.pipe(), "stderr": os.pipe()}
         try:
@@ -111,7 +122,8 @@ class Process:
     async def _sweep(self, code: int) -> None:
         """What left the group dies too, as with a container's PID namespace; then the output is complete."""
         try:
-            await asyncio.to_thread(warden.kill_marked, self._marker)
+            if self._sweeps:
+                await asyncio.to_thread(warden.kill_marked, self._marker)
             for output in self._outputs:
                 output.finish()
         finally:
