@@ -1,0 +1,120 @@
+"""A value that is misspelled or wrong is refused with its name; what is allowed is documented."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+from tests.chart.rendering import CHART, chart, helm
+
+from switchboard.cli.chart import documented
+
+
+def _refusal(values: dict[str, Any]) -> str:
+    with pytest.raises(helm.HelmError) as refused:
+        chart().render(values, name="s", namespace="n")
+    return str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"publicUrl": "https://a.example.com"}, "publicUrl"),
+        ({"publicURL": "agents.example.com"}, "publicURL"),
+        ({"route": {"kind": "ingress"}}, "route/kind"),
+        ({"route": {"kind": "HTTPRoute"}}, "route/gateway/name"),
+        ({"route": {"gatway": {}}}, "gatway"),
+        ({"namespaces": "acme"}, "namespaces"),
+        ({"namespaces": ["Acme"]}, "namespaces/0"),
+        ({"image": {"digest": "0123"}}, "image/digest"),
+        ({"operator": {"replicas": "2"}}, "operator/replicas"),
+        ({"operator": {"logLevel": "debug"}}, "operator/logLevel"),
+        ({"operator": {"runAsUser": 0}}, "operator/runAsUser"),
+        ({"operator": {"resources": {"limit": {}}}}, "limit"),
+        ({"operator": {"extraEnv": [{"name": "A", "valeu": "b"}]}}, "valeu"),
+        ({"webhook": {"environment": {"DEBUG": True}}}, "webhook/environment/DEBUG"),
+        ({"conversationLog": {"backend": "Sqlite"}}, "conversationLog/backend"),
+        ({"crds": {"enabled": "false"}}, "crds/enabled"),
+        ({"release": {"timeoutSeconds": 5}}, "release/timeoutSeconds"),
+        ({"networkPolicy": {"apiServerPorts": [0]}}, "networkPolicy/apiServerPorts/0"),
+        ({"admissionPolicy": {"deciders": ["alice"]}}, "admissionPolicy/deciders/0"),
+        ({"metrics": {"serviceMonitor": {"interval": 30}}}, "metrics/serviceMonitor/interval"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_its_name(values: dict[str, Any], named: str) -> None:
+    assert named in _refusal(values)
+
+
+def _objects(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    if schema.get("type") == "object":
+        yield path, schema
+    for name, inner in schema.get("properties", {}).items():
+        yield from _objects(_resolved(inner), f"{path}.{name}" if path else name)
+    if isinstance(schema.get("items"), dict):
+        yield from _objects(_resolved(schema["items"]), f"{path}[]")
+
+
+def _schema() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
+    return found
+
+
+def _resolved(schema: dict[str, Any]) -> dict[str, Any]:
+    if "$ref" in schema:
+        found: dict[str, Any] = _schema()["definitions"][schema["$ref"].rpartition("/")[2]]
+        return found
+    return schema
+
+
+def test_every_object_of_the_schema_refuses_what_it_does_not_know() -> None:
+    kubernetes = {  # objects of Kubernetes' own, which the API server checks
+        "global",
+        "operator.extraEnv[].valueFrom",
+        "operator.affinity.nodeAffinity",
+        "operator.affinity.podAffinity",
+        "operator.affinity.podAntiAffinity",
+        "operator.topologySpreadConstraints[]",
+        "networkPolicy.metricsFrom[]",
+        "networkPolicy.extraEgress[]",
+        "networkPolicy.webhooks.from[]",
+        "networkPolicy.webhooks.databaseTo[]",
+        "networkPolicy.webhooks.extraEgress[]",
+    }
+    open_ = {path for path, schema in _objects(_schema()) if schema.get("additionalProperties", True) is True}
+    assert open_ == kubernetes
+
+
+def _leaves(value: Any, schema: dict[str, Any], path: str) -> Iterator[str]:
+    """Values that are not mere groups of others."""
+    known = _resolved(schema).get("properties")
+    if not isinstance(value, dict) or known is None or path == "operator.resources":
+        yield path
+        return
+    assert set(value) == set(known) - {"global"}, f"values.yaml and the schema differ below {path or 'the top'}"
+    for name, inner in value.items():
+        if not (path == "operator" and name == "affinity"):
+            yield from _leaves(inner, known[name], f"{path}.{name}" if path else name)
+
+
+def test_values_schema_and_reference_name_the_same() -> None:
+    text = (CHART / "values.yaml").read_text(encoding="utf-8")
+    leaves = set(_leaves(yaml.safe_load(text), _schema(), ""))
+    assert leaves | {"operator.affinity"} == {value.path for value in documented(text)}
+    assert len(leaves) > 50
+
+
+def test_a_value_without_a_comment_is_not_generated() -> None:
+    from switchboard.cli.chart import UndocumentedValue
+
+    with pytest.raises(UndocumentedValue, match=r"image\.tag"):
+        documented('image:\n  # -- Where.\n  repository: x\n  tag: ""\n')
+
+
+def test_helm_finds_nothing_to_complain_of() -> None:
+    report = helm.lint(CHART, strict=True)
+    worst = [it for it in report["messages"] if it["severity"] > 1]
+    assert not worst
+    assert not report["errors"]
