@@ -246,10 +246,7 @@ def _container(name: str, command: list[str], webhook: Webhook, platform: Platfo
             {"name": "SWITCHBOARD_POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
             *({"name": key, "value": value} for key, value in platform.environment),
         ],
-        "resources": {
-            "requests": dict(webhook.resources.requests) or dict(REQUESTS),
-            "limits": dict(webhook.resources.limits) or dict(LIMITS),
-        },
+        "resources": _resources(webhook),
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
@@ -263,6 +260,14 @@ def _container(name: str, command: list[str], webhook: Webhook, platform: Platfo
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - the root file system is read-only
         ],
     }
+
+
+def _resources(webhook: Webhook) -> Json:
+    """What the manifest says; ours only where it says nothing, because our limit may be below its request."""
+    said = webhook.resources
+    if not said.requests and not said.limits:
+        return {"requests": dict(REQUESTS), "limits": dict(LIMITS)}
+    return {key: dict(value) for key, value in (("requests", said.requests), ("limits", said.limits)) if value}
 
 
 def _serving(container: Json) -> Json:

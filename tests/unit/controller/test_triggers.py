@@ -1,0 +1,118 @@
+"""Who is reconciled because of what; and nobody because of our own statuses."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from switchboard.controller.queue import Key
+from switchboard.controller.store import Store
+from switchboard.controller.triggers import Triggers
+from switchboard.kube import resources
+
+AGENT: dict[str, Any] = {
+    "metadata": {"name": "support", "namespace": "acme", "uid": "a", "generation": 1},
+    "spec": {"template": {"connectors": [{"name": "sms"}]}},
+    "status": {"liveRevision": "support-v1", "connectors": [{"name": "sms", "status": "Connected"}]},
+}
+CONNECTOR: dict[str, Any] = {
+    "metadata": {"name": "sms", "namespace": "acme", "uid": "c", "generation": 1},
+    "spec": {"credentials": {"secretRef": {"name": "twilio"}}},
+    "status": {
+        "agent": "support",
+        "conditions": [{"type": "Ready", "status": "True", "reason": "Connected", "message": "x"}],
+    },
+}
+OF_AGENT, OF_CONNECTOR = Key("Agent", "acme", "support"), Key("TwilioConnector", "acme", "sms")
+
+
+@pytest.fixture
+def triggers() -> Triggers:
+    store = Store()
+    store.put(resources.AGENTS, copy.deepcopy(AGENT))
+    store.put(resources.TWILIO_CONNECTORS, copy.deepcopy(CONNECTOR))
+    return Triggers(store)
+
+
+def changed(obj: dict[str, Any], *path: Any, to: Any) -> dict[str, Any]:
+    result = copy.deepcopy(obj)
+    place: Any = result
+    for key in path[:-1]:
+        place = place.setdefault(key, {}) if isinstance(place, dict) else place[key]
+    place[path[-1]] = to
+    return result
+
+
+def of(triggers: Triggers, resource: Any, old: Any, new: Any) -> set[Key]:
+    return set(triggers.of(resource, old, new))
+
+
+def test_a_new_agent_leads_to_itself_and_its_connectors(triggers: Triggers) -> None:
+    assert of(triggers, resources.AGENTS, None, AGENT) == {OF_AGENT, OF_CONNECTOR}
+
+
+def test_our_own_status_leads_to_nothing(triggers: Triggers) -> None:
+    told = changed(AGENT, "status", "conditions", to=[{"type": "Ready", "status": "True"}])
+    assert of(triggers, resources.AGENTS, AGENT, told) == set()
+    sid = changed(CONNECTOR, "status", "phoneNumber", to={"sid": "PN"})
+    assert of(triggers, resources.TWILIO_CONNECTORS, CONNECTOR, sid) == set()
+
+
+def test_a_status_that_somebody_emptied_is_written_anew(triggers: Triggers) -> None:
+    assert OF_CONNECTOR in of(triggers, resources.TWILIO_CONNECTORS, CONNECTOR, changed(CONNECTOR, "status", to={}))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ("metadata", "generation"),
+        ("metadata", "deletionTimestamp"),
+        ("metadata", "annotations", "switchboard.dev/test"),
+    ],
+)
+def test_what_people_change_leads_to_the_object(triggers: Triggers, path: tuple[str, ...]) -> None:
+    new = changed(CONNECTOR, *path, to="2")
+    assert OF_CONNECTOR in of(triggers, resources.TWILIO_CONNECTORS, CONNECTOR, new)
+
+
+def test_another_live_revision_leads_to_the_connectors(triggers: Triggers) -> None:
+    new = changed(AGENT, "status", "liveRevision", to="support-v2")
+    assert of(triggers, resources.AGENTS, AGENT, new) == {OF_CONNECTOR}
+
+
+def test_a_connector_that_is_no_longer_connected_leads_to_its_agent(triggers: Triggers) -> None:
+    new = changed(CONNECTOR, "status", "conditions", 0, "reason", to="NumberNotFound")
+    assert of(triggers, resources.TWILIO_CONNECTORS, CONNECTOR, new) == {OF_AGENT}
+
+
+def test_a_deleted_connector_leads_to_its_agent(triggers: Triggers) -> None:
+    assert OF_AGENT in of(triggers, resources.TWILIO_CONNECTORS, CONNECTOR, None)
+
+
+def test_a_secret_leads_to_its_connectors_and_their_agents(triggers: Triggers) -> None:
+    assert set(triggers.secret("acme", "twilio")) == {OF_AGENT, OF_CONNECTOR}
+    assert set(triggers.secret("acme", "unrelated")) == set()
+
+
+MADE = {
+    "metadata": {"name": "support-v1", "namespace": "acme", "uid": "m", "labels": {"switchboard.dev/agent": "support"}},
+    "data": {"a": "1"},
+}
+
+
+def test_what_somebody_changes_in_what_we_made_leads_to_the_agent(triggers: Triggers) -> None:
+    for new in (changed(MADE, "data", "a", to="2"), None):
+        assert of(triggers, resources.CONFIG_MAPS, MADE, new) == {OF_AGENT}
+
+
+def test_what_changes_by_itself_in_what_we_made_leads_to_nothing(triggers: Triggers) -> None:
+    new = changed(changed(MADE, "status", to={"x": 1}), "metadata", "resourceVersion", to="9")
+    assert of(triggers, resources.HPAS, MADE, new) == set()
+
+
+def test_a_drained_revision_leads_to_its_agent(triggers: Triggers) -> None:
+    labelled = {**MADE, "metadata": {**MADE["metadata"], "generation": 1}}
+    new = changed(labelled, "status", "drain", to={"revision": "support-v2", "working": 0})
+    assert of(triggers, resources.AGENT_REVISIONS, labelled, new) == {OF_AGENT}
