@@ -1,4 +1,4 @@
-"""The log in PostgreSQL, in a database of its own."""
+"""The log in PostgreSQL, in a schema of its own."""
 
 from __future__ import annotations
 
@@ -13,9 +13,6 @@ from tests.postgres import Server
 
 from switchboard.log.postgres import PostgresLog, migrate
 from switchboard.log.protocol import ConversationLog
-
-TEMPLATE = "switchboard_template"
-"""A database that is migrated once; making one like it takes a few milliseconds."""
 
 MOVABLE = """
 CREATE TABLE test_clock (ahead interval NOT NULL);
@@ -72,35 +69,28 @@ def _mortal(log: PostgresLog, dying: Dying, start: Callable[[], Awaitable[None]]
 
 
 async def database(server: Server, exits: AsyncExitStack) -> str:
-    """The connection string of an empty, migrated database with a clock that can be moved."""
+    """The connection string of an empty, migrated schema with a clock that can be moved."""
+    name = f"log_{secrets.token_hex(6)}"
     admin = await asyncpg.connect(server.dsn())
-    try:
-        if not await admin.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", TEMPLATE):
-            await _make_template(admin, server)
-        name = f"log_{secrets.token_hex(6)}"
-        await admin.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY file_copy")
-    finally:
-        await admin.close()
+    await admin.execute(f"CREATE SCHEMA {name}")
+    await admin.close()
     exits.push_async_callback(_drop, server, name)
-    return server.dsn(name)
-
-
-async def _make_template(admin: asyncpg.Connection[asyncpg.Record], server: Server) -> None:
-    await admin.execute(f"CREATE DATABASE {TEMPLATE}")
-    await migrate(server.dsn(TEMPLATE))
-    connection = await asyncpg.connect(server.dsn(TEMPLATE))
+    dsn = f"{server.dsn()}&search_path={name}"
+    await migrate(dsn)
+    connection = await asyncpg.connect(dsn)
     await connection.execute(MOVABLE)
     await connection.close()
+    return dsn
 
 
 async def _drop(server: Server, name: str) -> None:
     admin = await asyncpg.connect(server.dsn())
-    await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await admin.execute(f"DROP SCHEMA {name} CASCADE")
     await admin.close()
 
 
 async def backend(server: Server, exits: AsyncExitStack) -> OnPostgres:
-    """A database on the server, which goes when the test ends."""
+    """A schema on the server, which goes when the test ends."""
     dsn = await database(server, exits)
     connection = await asyncpg.connect(dsn)
     # Names are keyed by what the database keeps, and the tests name conversations.
