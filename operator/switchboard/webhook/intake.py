@@ -95,7 +95,7 @@ class Desk:
             )
         )
         if not recorded.duplicate:
-            metrics.MESSAGES.labels(connector.label, recorded.state).inc()
+            metrics.message(connector.label, recorded.state).inc()
         asks = Asker(connector.name, contact) if recorded.state == "Held" else None
         return Taken(recorded, asks)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 
@@ -44,6 +45,8 @@ async def serve(settings: WebhookSettings) -> int:
         await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
             starting.result()
+            gc.collect()
+            gc.freeze()  # what lives as long as the process is not looked through again and again
             await stopping
         starting.cancel()
         await pod.stop()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from prometheus_client import Counter, Gauge, Histogram
 
 REQUESTS = Counter(
@@ -49,3 +51,15 @@ MEDIA = Counter("switchboard_media_downloads", "Files that came with messages, b
 LIVE = Gauge("switchboard_revision_live", "1 while this pod's revision is the Agent's live one.")
 LOG_ERRORS = Counter("switchboard_log_errors", "Failures of the conversation log.", ["operation"])
 TASK_FAILURES = Counter("switchboard_task_failures", "Background tasks that failed and were started again.", ["task"])
+
+
+@lru_cache(maxsize=1024)
+def request(connector: str, kind: str, outcome: str) -> Counter:
+    """`REQUESTS` of these labels, looked up once: `labels` costs more than counting."""
+    return REQUESTS.labels(connector, kind, outcome)
+
+
+@lru_cache(maxsize=1024)
+def message(connector: str, state: str) -> Counter:
+    """`MESSAGES` of these labels, looked up once."""
+    return MESSAGES.labels(connector, state)

@@ -7,7 +7,8 @@ import logging
 import time
 from collections.abc import Callable
 
-from aiohttp import web
+from aiohttp import hdrs, web
+from multidict import istr
 
 from switchboard.kube.errors import KubeError
 from switchboard.log.errors import LogError
@@ -16,13 +17,14 @@ from switchboard.log.records import DeliveryNews
 from switchboard.providers.base import InboundMessage
 from switchboard.providers.errors import InvalidWebhookError
 from switchboard.providers.twilio.form import MAX_BODY, FormError, parse_form
-from switchboard.providers.twilio.inbound import EMPTY_TWIML, TWIML_TYPE, parse_delivery, parse_message
+from switchboard.providers.twilio.inbound import parse_delivery, parse_message
 from switchboard.providers.twilio.signature import SETTINGS_HEADER, SIGNATURE_HEADER, SignedURL
-from switchboard.telemetry.logs import trace_id
 from switchboard.webhook import metrics
 from switchboard.webhook.connectors import Connector, Connectors
 from switchboard.webhook.intake import Asking, Desk
+from switchboard.webhook.journal import Journal
 from switchboard.webhook.routing import Unrouted
+from switchboard.webhook.twiml import empty_twiml
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +32,7 @@ FORM = "application/x-www-form-urlencoded"
 BODY_SECONDS = 10.0
 """How long a sender may take for its body: Twilio itself gives up after 15 seconds in all."""
 _LONGEST_ATTEMPT = 128
-_TWIML_HEADERS = {"Content-Type": TWIML_TYPE}
+_SIGNATURE, _SETTINGS = istr(SIGNATURE_HEADER), istr(SETTINGS_HEADER)
 
 Pairs = list[tuple[str, str]]
 
@@ -54,6 +56,7 @@ class Receiver:
         self._log = conversations
         self._ask = ask
         self._refreshed = 0.0
+        self._journal = Journal()
         self.accepting: Callable[[], bool] = lambda: True
         """Whether all is known that a decision needs; until then Twilio shall try again."""
         self.on_doubt: Callable[[str], None] = lambda connector: None
@@ -85,12 +88,12 @@ class Receiver:
             return Answer(503, "not_ready", "this connector cannot be served yet: try again")
         return Answer(404, "not_found", "there is no such connector")
 
-    async def _message(self, request: web.BaseRequest, connector: Connector) -> web.Response:
+    async def _message(self, request: web.BaseRequest, connector: Connector) -> web.StreamResponse:
         began = time.perf_counter()
         pairs = await self._verified(request, connector, connector.url)
         message = self._parse(pairs, connector)
         if message is None:
-            return web.Response(body=EMPTY_TWIML, headers=_TWIML_HEADERS)
+            return empty_twiml(request)
         try:
             taken = await self._desk.take(connector, message)
         except LogError as error:
@@ -99,18 +102,7 @@ class Receiver:
             raise Answer(503, "not_recorded", f"the message could not be recorded: {error}") from None
         recorded = taken.recorded
         metrics.RECORD_SECONDS.observe(time.perf_counter() - began)
-        if log.isEnabledFor(logging.INFO):
-            trace_id.set(recorded.message[3:])
-            log.info(
-                "message recorded",
-                extra={
-                    "connector": connector.name,
-                    "conversation": recorded.conversation,
-                    "state": recorded.state,
-                    "sid": message.message_id,
-                    "duplicate": recorded.duplicate,
-                },
-            )
+        self._journal.recorded(connector.name, message.message_id, recorded)
         if taken.asks is not None:
             try:
                 await self._ask(connector, message, taken)
@@ -119,8 +111,8 @@ class Receiver:
                 raise Answer(
                     503, "not_asked", "the message is recorded, but nobody was told of it: try again"
                 ) from None
-        metrics.REQUESTS.labels(connector.label, "message", "duplicate" if recorded.duplicate else "recorded").inc()
-        return web.Response(body=EMPTY_TWIML, headers=_TWIML_HEADERS)
+        metrics.request(connector.label, "message", "duplicate" if recorded.duplicate else "recorded").inc()
+        return empty_twiml(request)
 
     def _parse(self, pairs: Pairs, connector: Connector) -> InboundMessage | None:
         """The message; None if no route takes it, which is counted."""
@@ -142,7 +134,7 @@ class Receiver:
         log.info("no route takes a message", extra={"connector": connector.name, "why": why.value})
         return None
 
-    async def _status(self, request: web.BaseRequest, connector: Connector, attempt: str) -> web.Response:
+    async def _status(self, request: web.BaseRequest, connector: Connector, attempt: str) -> web.StreamResponse:
         if not attempt or len(attempt) > _LONGEST_ATTEMPT:
             raise Answer(404, "not_found", "there is no such attempt")
         pairs = await self._verified(request, connector, SignedURL(connector.status_url(attempt)))
@@ -154,7 +146,7 @@ class Receiver:
             raise Answer(400, "invalid", str(error)) from None
         if update is None:
             metrics.REQUESTS.labels(connector.label, "status", "not_known").inc()
-            return web.Response(body=EMPTY_TWIML, headers=_TWIML_HEADERS)
+            return empty_twiml(request)
         try:
             result = await self._log.deliver(
                 DeliveryNews(update.message_id, update.state, attempt, update.error_code, update.error or None)
@@ -170,16 +162,16 @@ class Receiver:
             "a reply may have been sent twice" if result == "Contradicted" else "news of a reply",
             extra={"sid": update.message_id, "attempt": attempt, "state": update.state.value, "result": result},
         )
-        return web.Response(body=EMPTY_TWIML, headers=_TWIML_HEADERS)
+        return empty_twiml(request)
 
     async def _verified(self, request: web.BaseRequest, connector: Connector, url: SignedURL) -> Pairs:
         """The parameters of a signed request."""
         if request.method != "POST":
             raise Answer(405, "method", "POST only")
         headers = request.headers
-        if not headers.get("Content-Type", "").lower().startswith(FORM):
+        if not headers.get(hdrs.CONTENT_TYPE, "").lower().startswith(FORM):
             raise Answer(415, "content_type", f"the body must be {FORM}")
-        signature = headers.get(SIGNATURE_HEADER)
+        signature = headers.get(_SIGNATURE)
         if not signature:
             raise Answer(403, "signature", f"the header {SIGNATURE_HEADER} is missing")
         body = await _body(request)
@@ -189,7 +181,7 @@ class Receiver:
             raise Answer(413 if len(body) > MAX_BODY else 400, "too_large", str(error)) from None
         if not self.accepting():
             raise Answer(503, "not_ready", "not ready yet: try again")
-        settings = headers.get(SETTINGS_HEADER, "")
+        settings = headers.get(_SETTINGS, "")
         if connector.check.form(url, pairs, signature, settings):
             return pairs
         if self._fresh(connector.name).check.form(url, pairs, signature, settings):
