@@ -13,6 +13,7 @@ from kubesandbox.controllers.disruption import Disruptions
 from kubesandbox.controllers.endpoints import EndpointSlices
 from kubesandbox.controllers.jobs import Jobs
 from kubesandbox.controllers.loop import Shared
+from kubesandbox.controllers.orphans import OrphanedPods
 from kubesandbox.controllers.replicasets import ReplicaSets
 from kubesandbox.controllers.scheduler import Scheduler
 
@@ -23,7 +24,8 @@ async def run(client: Client, ready: Callable[[], None] | None = None) -> None:
     """Run every controller until cancelled; `ready` is called when all have seen the cluster's state."""
     shared = Shared(client, {}, {})
     controllers = [
-        kind(shared) for kind in (Accounts, Deployments, Disruptions, EndpointSlices, Jobs, ReplicaSets, Scheduler)
+        kind(shared)
+        for kind in (Accounts, Deployments, Disruptions, EndpointSlices, Jobs, OrphanedPods, ReplicaSets, Scheduler)
     ]
     async with asyncio.TaskGroup() as group:
         for cache in shared.caches.values():

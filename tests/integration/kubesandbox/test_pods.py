@@ -84,6 +84,7 @@ async def test_the_environment_comes_from_all_its_sources(world: World) -> None:
             "metadata": {"name": "env", "namespace": world.namespace, "labels": {"tier": "gold"}},
             "spec": {
                 "restartPolicy": "Never",
+                "nodeName": world.node.name,
                 "containers": [{"name": "main", "image": "none", "command": ["sh"], **container}],
             },
         },
@@ -274,7 +275,7 @@ async def test_a_pod_that_a_finalizer_keeps_is_ended_once_and_not_run_again(worl
     starts = tmp_path / "starts"
     body = {"name": "main", "image": "none", "command": ["sh", "-c", f"echo x >> {starts}; sleep 1000"]}
     metadata = {"name": "kept", "namespace": world.namespace, "finalizers": ["example.com/keep"]}
-    spec = {"containers": [body], "terminationGracePeriodSeconds": 1}
+    spec = {"containers": [body], "terminationGracePeriodSeconds": 1, "nodeName": world.node.name}
     await world.client.create(PODS, {"metadata": metadata, "spec": spec})
     await world.until(PODS, "kept", lambda pod: starts.exists() and running(pod))
     await world.client.delete(PODS, world.namespace, "kept")

@@ -20,6 +20,7 @@ from kubesandbox.client.resources import (
     REPLICA_SETS,
     SERVICES,
 )
+from kubesandbox.controllers import orphans
 
 SLEEP = ["sleep", "1000"]
 READINESS = {"httpGet": {"path": "/", "port": "http"}, "periodSeconds": 1}
@@ -238,3 +239,18 @@ async def test_a_pod_that_fits_no_node_says_why_and_runs_once_it_does(world: Wor
     assert condition(pod, "PodScheduled")["message"] == text
     await world.client.patch(NODES, "", world.node.name, {"metadata": {"labels": {"disk": "fast"}}})
     await world.until(PODS, "picky", lambda p: phase(p) == "Running")
+
+
+async def test_pods_of_a_node_that_is_gone_are_removed(
+    world: World, kubeconfig: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if kubeconfig is not None:
+        pytest.skip("a real control plane waits 40 seconds")
+    monkeypatch.setattr(orphans, "QUARANTINE_SECONDS", 0.2)
+    metadata = {"name": "gone"}
+    status = {"conditions": [{"type": "Ready", "status": "True"}], "allocatable": {"pods": "9"}}
+    await world.client.create(NODES, {"metadata": metadata, "status": status})
+    await world.client.patch(NODES, "", "gone", {"status": status}, subresource="status")
+    await world.pod("lost", SLEEP, nodeName="gone")
+    await world.client.delete(NODES, "", "gone")
+    await world.gone(PODS, "lost")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import aiohttp
 
 from kubesandbox.client import ApiError, Client, Object, Resource
-from kubesandbox.client.resources import DEPLOYMENTS, EVENTS, PODS
+from kubesandbox.client.resources import DEPLOYMENTS, EVENTS, JOBS, PODS
 from kubesandbox.node import Node
 
 PYTHON_SERVER = ["python", "-u", "-m", "http.server", "--bind", "$(POD_IP)", "8080"]
@@ -28,7 +28,12 @@ class World:
     session: aiohttp.ClientSession
 
     async def create(self, resource: Resource, name: str, **body: object) -> Object:
-        return await self.client.create(resource, {"metadata": {"name": name, "namespace": self.namespace}, **body})
+        obj: Object = {"metadata": {"name": name, "namespace": self.namespace}, **body}
+        if resource in (PODS, DEPLOYMENTS, JOBS):
+            spec = obj["spec"] if resource is PODS else obj["spec"]["template"]["spec"]
+            if "nodeName" not in spec:  # a named cluster has other nodes, some of other tests that are about to end
+                spec.setdefault("nodeSelector", {"kubernetes.io/hostname": self.node.name})
+        return await self.client.create(resource, obj)
 
     async def get(self, resource: Resource, name: str) -> Object:
         return await self.client.get(resource, self.namespace, name)
