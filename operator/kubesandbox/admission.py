@@ -32,6 +32,16 @@ class Admission:
         """What is settled or refused before a new object is validated."""
         if kind.namespaced:
             check_namespace(self._cluster, kind, obj, request)
+        if kind.strategy.custom:
+            self._check_definition(kind, obj)
+
+    def _check_definition(self, kind: Kind, obj: Object) -> None:
+        name = f"{kind.plural}.{kind.group}"
+        definition = self._cluster.store.table("apiextensions.k8s.io", "customresourcedefinitions").get("", name)
+        conditions = dig(definition.object, "status", "conditions") if definition else None
+        if any(c["type"] == "Terminating" and c["status"] == "True" for c in conditions or ()):
+            why = "create not allowed while custom resource definition is terminating"
+            raise errors.forbidden(kind.group, kind.plural, obj["metadata"].get("name", ""), why)
 
     def validate(self, kind: Kind, operation: str, obj: Object | None, old: Object | None, request: Request) -> None:
         """Every plugin's say on a write that is otherwise good."""

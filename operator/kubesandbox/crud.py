@@ -104,6 +104,14 @@ def _check_gvk(kind: Kind, obj: Object) -> None:
             f'{found} in version "{kind.version}" cannot be handled as a {kind.kind}: '
             f"no kind {found} matches {kind.kind} in {kind.api_version}"
         )
+    if kind.strategy.custom:
+        for key in ("kind", "apiVersion"):
+            if not obj.get(key):
+                shown = causes.go_json(obj)
+                raise errors.bad_request(
+                    f"the object provided is unrecognized (must be of type {kind.kind}): "
+                    f"Object '{key[0].upper()}{key[1:]}' is missing in '{shown}' ({shown.encode()[:30].hex()} ...)"
+                )
     body = {key: value for key, value in obj.items() if key not in {"apiVersion", "kind"}}
     obj.clear()
     obj.update({"kind": kind.kind, "apiVersion": kind.api_version, **body})
@@ -134,8 +142,7 @@ def create(kind: Kind, obj: Object, request: Request, *, applied: bool = False) 
     """Store a new object that `receive` has let in."""
     strategy, meta = kind.strategy, obj["metadata"]
     _check_namespace(kind, meta, request)
-    if meta.get("resourceVersion"):
-        raise errors.bad_request("resourceVersion should not be set on objects to be created")
+    has_revision = meta.get("resourceVersion", "0") != "0"
     meta.pop("uid", None)
     metadata.fill_new(meta, generation=strategy.counts_generations)
     strategy.default(obj)
@@ -149,6 +156,8 @@ def create(kind: Kind, obj: Object, request: Request, *, applied: bool = False) 
         raise errors.invalid(kind.group, kind.kind, meta.get("name", ""), found)
     strategy.allocate(obj, None, request)
     request.cluster.admission.validate(kind, "CREATE", obj, None, request)
+    if has_revision:  # found out by the storage layer, whose errors have no reason
+        raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
     table = request.cluster.store.table(*kind.table_key)
     tries = 1
     while table.get(meta.get("namespace", ""), meta["name"]) is not None:
@@ -279,16 +288,7 @@ def _check_preconditions(kind: Kind, name: str, meta: Object, old: Object, reque
                 [causes.invalid("metadata.resourceVersion", 0, "must be specified for an update")],
             )
     elif not revision.isdigit():
-        raise errors.invalid(
-            kind.group,
-            kind.kind,
-            name,
-            [
-                causes.invalid(
-                    "metadata.resourceVersion", revision, f'strconv.ParseUint: parsing "{revision}": invalid syntax'
-                )
-            ],
-        )
+        raise StatusError(500, "", f'strconv.ParseUint: parsing "{revision}": invalid syntax')
     elif revision != old["metadata"]["resourceVersion"]:
         raise errors.conflict(kind.group, kind.plural, name, errors.MODIFIED)
 

@@ -106,11 +106,6 @@ def not_found(group: str, resource: str, name: str) -> StatusError:
     )
 
 
-def no_such_resource() -> StatusError:
-    """404 for a subresource or path below a known resource that is not served."""
-    return StatusError(404, "NotFound", "the server could not find the requested resource", {})
-
-
 def already_exists(group: str, resource: str, name: str) -> StatusError:
     """409 for a name that is taken."""
     return StatusError(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from kubesandbox import bodies, crud, errors, rendering, tables, watch
+from kubesandbox import bodies, crud, errors, rendering, tables, unserved, watch
 from kubesandbox.auth import User
 from kubesandbox.crud import DeleteOptions, Outcome
 from kubesandbox.kinds import Kind, Subresource
@@ -22,7 +22,7 @@ from kubesandbox.reviews import ReviewStrategy
 from kubesandbox.schema import causes
 from kubesandbox.store import Version
 from kubesandbox.strategy import Request
-from kubesandbox.wire.messages import Answer, HttpRequest, Stream, json_answer
+from kubesandbox.wire.messages import Answer, HttpRequest, Stream, text_answer
 
 if TYPE_CHECKING:
     from kubesandbox.cluster import Cluster
@@ -41,16 +41,29 @@ class Resources:
     async def handle(self, kind: Kind, info: RequestInfo, request: HttpRequest, user: User) -> Answer | Stream:
         """Answer one request for this kind."""
         context = Request(self._cluster, user, info.namespace if kind.namespaced else "", subresource=info.subresource)
-        if info.subresource:
-            subresource = kind.subresources.get(info.subresource)
-            if subresource is None:
-                raise errors.no_such_resource()
-            if info.verb not in subresource.verbs:
-                raise errors.method_not_allowed(kind.group, kind.plural, info.verb)
-            if info.subresource != "status":
-                return await self._special(kind, subresource, info, request, context)
-        elif info.verb not in kind.verbs:
-            raise errors.method_not_allowed(kind.group, kind.plural, info.verb)
+        context.warnings += kind.strategy.warnings
+        answer = await self._answer(kind, info, request, context)
+        answer.headers += [("Warning", f'299 - "{_quoted(text)}"') for text in dict.fromkeys(context.warnings)]
+        return answer
+
+    async def _answer(self, kind: Kind, info: RequestInfo, request: HttpRequest, context: Request) -> Answer | Stream:
+        across = kind.namespaced and not info.namespace and info.verb not in {"list", "watch"}
+        if not info.subresource:
+            if info.verb not in kind.verbs or across or (info.verb == "create" and info.name):
+                return _wrong_method(kind, info)
+            return await self._verb(kind, info, request, context)
+        subresource = kind.subresources.get(info.subresource)
+        if subresource is None:
+            if kind.strategy.custom:
+                raise errors.not_found(kind.group, kind.plural, info.name)
+            refused = unserved.subresource(info)
+            if refused:
+                raise refused
+            return text_answer(404, "404 page not found\n")
+        if info.verb not in subresource.verbs:
+            return _wrong_method(kind, info)
+        if info.subresource != "status":
+            return await self._special(kind, subresource, info, request, context)
         return await self._verb(kind, info, request, context)
 
     async def _special(
@@ -65,8 +78,6 @@ class Resources:
 
     async def _verb(self, kind: Kind, info: RequestInfo, request: HttpRequest, context: Request) -> Answer | Stream:
         if info.verb == "create":
-            if kind.namespaced and not info.namespace:
-                raise errors.method_not_allowed(kind.group, kind.plural, "create")
             return await self.create(kind, request, context)
         verbs: dict[str, Verb] = {
             "get": self.get,
@@ -87,7 +98,7 @@ class Resources:
     def list(self, kind: Kind, info: RequestInfo, request: HttpRequest, context: Request) -> Answer:
         """GET of a collection."""
         how = rendering.negotiate(request)
-        options = list_options(request)
+        options = list_options(request, kind)
         page = self._cluster.lister.page(kind, context.namespace, options)
         return rendering.many(kind, page, how, request)
 
@@ -99,7 +110,7 @@ class Resources:
         self._write_context(request, context, "CreateOptions")
         obj = self._received(kind, request, context)
         outcome = crud.create(kind, obj, context)
-        return rendering.one(kind, outcome.version, how, request, status=201, warnings=context.warnings)
+        return rendering.one(kind, outcome.version, how, request, status=201)
 
     @staticmethod
     def _received(kind: Kind, request: HttpRequest, context: Request) -> Object:
@@ -120,9 +131,7 @@ class Resources:
         self._write_context(request, context, "UpdateOptions")
         obj = self._received(kind, request, context)
         outcome = crud.update(kind, info.name, obj, context)
-        return rendering.one(
-            kind, outcome.version, how, request, status=201 if outcome.created else 200, warnings=context.warnings
-        )
+        return rendering.one(kind, outcome.version, how, request, status=201 if outcome.created else 200)
 
     def patch(self, kind: Kind, info: RequestInfo, request: HttpRequest, context: Request) -> Answer:
         """PATCH of an object or of its status, by any patch type."""
@@ -130,9 +139,7 @@ class Resources:
         media = patch_type(request, kind)
         force = self._write_context(request, context, "PatchOptions", apply=media == APPLY)
         outcome = self.patch_object(kind, info.name, media, request, context, force=force)
-        return rendering.one(
-            kind, outcome.version, how, request, status=201 if outcome.created else 200, warnings=context.warnings
-        )
+        return rendering.one(kind, outcome.version, how, request, status=201 if outcome.created else 200)
 
     def patch_object(
         self, kind: Kind, name: str, media: str, request: HttpRequest, context: Request, *, force: bool
@@ -178,7 +185,7 @@ class Resources:
         how = rendering.negotiate(request)
         options = delete_options(request)
         context.dry_run = options.dry_run
-        page = self._cluster.lister.page(kind, context.namespace, list_options(request))
+        page = self._cluster.lister.page(kind, context.namespace, list_options(request, kind))
         deleted: list[Version] = []
         for version in page.versions:
             meta = version.object["metadata"]
@@ -195,7 +202,7 @@ class Resources:
     def watch(self, kind: Kind, info: RequestInfo, request: HttpRequest, context: Request) -> Stream:
         """A stream of events."""
         how = rendering.negotiate(request)
-        options = list_options(request)
+        options = list_options(request, kind)
         if info.name:  # the old /watch/…/name path
             options = _named(options, info.name)
         matches = matcher(kind, options)
@@ -210,6 +217,17 @@ class Resources:
         encode, bookmark = _encoders(kind, how, request.param("includeObject") or "")
         chunks: AsyncIterator[bytes] = watch.stream(watcher, asked, encode, bookmark)
         return Stream(chunks, content_type="application/json;stream=watch" if how.stream else "application/json")
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
+
+
+def _wrong_method(kind: Kind, info: RequestInfo) -> Answer:
+    """405: of the API's own making for custom resources, of the router's for built-in ones."""
+    if kind.strategy.custom:
+        raise errors.method_not_allowed(kind.group, kind.plural, info.verb)
+    return text_answer(405, "405: Method Not Allowed")
 
 
 def _named(options: ListOptions, name: str) -> ListOptions:
@@ -308,7 +326,4 @@ def _check_delete_options(asked: Object) -> None:
         found.append(causes.not_supported("propagationPolicy", policy, [*_POLICIES, "nil"]))
     found += [causes.not_supported("dryRun", value, ["All"]) for value in asked.get("dryRun") or () if value != "All"]
     if found:
-        raise errors.invalid("", "DeleteOptions", "", found)
-
-
-__all__ = ["Resources", "delete_options", "json_answer"]
+        raise errors.invalid("meta.k8s.io", "DeleteOptions", "", found)

@@ -10,6 +10,7 @@ from kubesandbox.schema import causes
 from kubesandbox.wire.messages import HttpRequest
 
 if TYPE_CHECKING:
+    from kubesandbox.kinds import Kind
     from kubesandbox.strategy import Request
 
 
@@ -44,7 +45,7 @@ def _number(request: HttpRequest, name: str) -> int | None:
         raise errors.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
 
 
-def list_options(request: HttpRequest) -> ListOptions:
+def list_options(request: HttpRequest, kind: Kind) -> ListOptions:
     """The options of a list, watch or deletecollection."""
     initial = request.param("sendInitialEvents")
     options = ListOptions(
@@ -60,6 +61,11 @@ def list_options(request: HttpRequest) -> ListOptions:
         timeout=_number(request, "timeoutSeconds"),
     )
     _check_list(options)
+    revision = options.revision
+    if revision and not revision.isdigit():
+        text = f'strconv.ParseUint: parsing "{revision}": invalid syntax'
+        found = [causes.invalid("resourceVersion", revision, text)]
+        raise errors.invalid(kind.group, kind.plural, "", found)
     return options
 
 
@@ -107,13 +113,6 @@ def _check_list(options: ListOptions) -> None:
             )
     if found:
         raise errors.invalid("meta.k8s.io", "ListOptions", "", found)
-    if revision and not revision.isdigit():
-        raise errors.invalid(
-            "",
-            "ListOptions",
-            "",
-            [causes.invalid("resourceVersion", revision, f'strconv.ParseUint: parsing "{revision}": invalid syntax')],
-        )
 
 
 @dataclass(frozen=True)

@@ -60,22 +60,16 @@ def one(
     request: HttpRequest,
     *,
     status: int = 200,
-    warnings: list[str] | None = None,
 ) -> Answer:
     """One object as asked for."""
-    headers = [("Warning", f'299 - "{_quoted(text)}"') for text in warnings or ()]
     if how.shape == "Table":
         obj = view(kind, version)
         meta = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
         body = tables.table([obj], kind.strategy.columns(), request.param("includeObject") or "", meta)
-        return answer(orjson.dumps(body), how, status, headers)
+        return answer(orjson.dumps(body), how, status)
     if how.shape:
-        return answer(orjson.dumps(tables.partial(view(kind, version))), how, status, headers)
-    return answer(encode(kind, version), how, status, headers)
-
-
-def _quoted(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
+        return answer(orjson.dumps(tables.partial(view(kind, version))), how, status)
+    return answer(encode(kind, version), how, status)
 
 
 def many(kind: Kind, page: Page, how: Accepted, request: HttpRequest) -> Answer:

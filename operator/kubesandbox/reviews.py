@@ -35,7 +35,7 @@ class ReviewStrategy(BuiltinStrategy):
         obj["metadata"].pop("namespace", None)
         if kind.namespaced:
             obj["metadata"]["namespace"] = context.namespace
-        return rendering.one(kind, Version(obj, 0), how, request, status=201, warnings=context.warnings)
+        return rendering.one(kind, Version(obj, 0), how, request, status=201)
 
 
 def _invalid(kind: str, *found: causes.Cause) -> errors.StatusError:

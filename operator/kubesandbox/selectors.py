@@ -26,24 +26,28 @@ class Requirement:
 
     def matches(self, labels: Labels) -> bool:
         """Whether `labels` satisfy this term; an absent key satisfies every negative one."""
-        present = self.key in labels
-        match self.operator:
-            case "exists":
-                return present
-            case "!":
-                return not present
-            case "=" | "in":
-                return present and labels[self.key] in self.values
-            case "gt":
-                return present and _number(labels[self.key]) > int(self.values[0])
-            case "lt":
-                return present and _number(labels[self.key]) < int(self.values[0])
-            case _:
-                return not present or labels[self.key] not in self.values
+        value = labels.get(self.key)
+        if value is None:
+            return self.operator in {"!", "!=", "notin"}
+        return _COMPARISONS[self.operator](value, self.values)
 
 
 def _number(text: str) -> float:
     return int(text) if re.fullmatch(r"[+-]?\d+", text) else float("nan")
+
+
+# What a present value must be; an operator that validation refuses matches nothing.
+_COMPARISONS: dict[str, Callable[[str, tuple[str, ...]], bool]] = {
+    "exists": lambda value, values: True,
+    "!": lambda value, values: False,
+    "=": lambda value, values: value in values,
+    "in": lambda value, values: value in values,
+    "!=": lambda value, values: value not in values,
+    "notin": lambda value, values: value not in values,
+    "gt": lambda value, values: _number(value) > int(values[0]),
+    "lt": lambda value, values: _number(value) < int(values[0]),
+    "refused": lambda value, values: False,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +211,10 @@ def from_struct(selector: Mapping[str, object] | None) -> Selector | None:
     operators = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "!"}
     expressions = selector.get("matchExpressions")
     if isinstance(expressions, list):
-        terms += [Requirement(e["key"], operators[e["operator"]], tuple(e.get("values") or ())) for e in expressions]
+        terms += [
+            Requirement(e["key"], operators.get(e["operator"], "refused"), tuple(e.get("values") or ()))
+            for e in expressions
+        ]
     return Selector(tuple(terms))
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from kubesandbox import discovery, errors, rendering
+from kubesandbox import discovery, errors, rendering, unserved
 from kubesandbox.authentication import authenticate
 from kubesandbox.errors import StatusError
 from kubesandbox.handlers import Resources
 from kubesandbox.openapi import OpenApi
-from kubesandbox.paths import request_info
-from kubesandbox.wire.messages import Answer, HttpRequest, Stream, json_answer, text_answer
+from kubesandbox.paths import RequestInfo, request_info
+from kubesandbox.wire.messages import Answer, HttpRequest, Stream, text_answer
 
 if TYPE_CHECKING:
     from kubesandbox.cluster import Cluster
+    from kubesandbox.kinds import Kind
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +49,10 @@ class ApiServer:
             found = self._discovery.handle(request) or self._openapi.handle(request)
             return found or text_answer(404, "404 page not found\n")
         kind = self._cluster.kinds.find(info.group, info.version, info.resource)
-        if kind is None or (info.namespace and not kind.namespaced and kind.plural != "namespaces"):
+        if kind is None or not routed(kind, info):
+            refused = unserved.resource(info) if kind is None else None
+            if refused:
+                raise refused
             return text_answer(404, "404 page not found\n")
         hostility = self._cluster.hostility
         if hostility:
@@ -59,4 +63,13 @@ class ApiServer:
         return answer
 
 
-__all__ = ["ApiServer", "json_answer"]
+ACROSS_NAMESPACES = frozenset({"list", "watch"})
+
+
+def routed(kind: Kind, info: RequestInfo) -> bool:
+    """Whether a path of this form leads to the kind: namespaced ones are read across namespaces, and no more."""
+    if not kind.namespaced:
+        return not info.namespace or kind.plural == "namespaces"
+    if info.namespace or info.verb in ACROSS_NAMESPACES:
+        return True
+    return not kind.strategy.custom and not info.name  # built-in kinds know the path, and answer 405

@@ -43,6 +43,7 @@ class Strategy:
     propagation = "Background"
     name_rule: names.NameRule = staticmethod(names.subdomain)
     status_keeps: tuple[str, ...] = ("labels", "annotations", "finalizers", "ownerReferences")  # not set by /status
+    warnings: tuple[str, ...] = ()  # told to everybody who asks for the kind
     resets: tuple[str, ...] = ("status",)  # dropped from a create, and kept from before on an update
 
     def decode(self, obj: Object, request: Request) -> list[str]:

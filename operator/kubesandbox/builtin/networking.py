@@ -178,7 +178,7 @@ class IngressStrategy(BuiltinStrategy):
         found: list[Cause] = []
         if not spec.get("rules") and spec.get("defaultBackend") is None:
             text = "either `defaultBackend` or `rules` must be specified"
-            found.append(causes.invalid("spec", spec.get("rules") or [], text))
+            found.append(causes.invalid("spec", spec.get("rules") or None, text))
         if spec.get("defaultBackend") is not None:
             found += _backend(spec["defaultBackend"], "spec.defaultBackend")
         for index, rule in enumerate(spec.get("rules") or ()):

@@ -22,7 +22,7 @@ class BuiltinStrategy(Strategy):
 
     def decode(self, obj: Object, request: Request) -> list[str]:
         unknown: list[str] = []
-        metadata = obj.pop("metadata")
+        metadata = obj.pop("metadata", None) or {}
         try:
             made = types.decoder(self.type_name)(obj, "", unknown)
         except DecodeError as error:

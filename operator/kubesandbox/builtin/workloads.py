@@ -47,9 +47,9 @@ def validate_pods(spec: Object, kind: str) -> list[Cause]:
         if not selector.get("matchLabels") and not selector.get("matchExpressions"):
             found.append(causes.invalid("spec.selector", selector, f"empty selector is invalid for {kind}"))
     template = spec.get("template") or {}
-    parsed = from_struct(selector) if not found else None
-    labels = dig(template, "metadata", "labels") or {}
-    if parsed and not parsed.matches(labels):
+    parsed = from_struct(selector)
+    labels = dig(template, "metadata", "labels")
+    if parsed is None or not parsed.matches(labels or {}):
         found.append(
             causes.invalid("spec.template.metadata.labels", labels, "`selector` does not match template `labels`")
         )

@@ -164,6 +164,7 @@ def serve(cluster: Cluster, obj: Object) -> None:
         if not version.get("served"):
             continue
         strategy = CustomStrategy(version)
+        strategy.warnings = _deprecation(spec, version)
         subresources = version.get("subresources") or {}
         api_version = f"{spec['group']}/{version['name']}"
         cluster.kinds.add(
@@ -188,6 +189,24 @@ def serve(cluster: Cluster, obj: Object) -> None:
                 keep if version["name"] != storage else None,
             )
         )
+
+
+def _deprecation(spec: Object, version: Object) -> tuple[str, ...]:
+    """What users of a deprecated version are told: the definition's words, or which version to use instead."""
+    if not version.get("deprecated"):
+        return ()
+    if version.get("deprecationWarning"):
+        return (version["deprecationWarning"],)
+    group, kind = spec["group"], spec["names"]["kind"]
+    text = f"{group}/{version['name']} {kind} is deprecated"
+    better = [
+        other["name"]
+        for other in sorted(spec["versions"], key=lambda v: version_order(v["name"]))
+        if other["served"]
+        and not other.get("deprecated")
+        and version_order(other["name"]) < version_order(version["name"])
+    ]
+    return (f"{text}; use {group}/{better[0]} {kind}" if better else text,)
 
 
 def _converter(api_version: str, strategy: CustomStrategy) -> Callable[[Object], Object]:

@@ -1,107 +1,175 @@
-"""What makes a CustomResourceDefinition invalid (apiextensions-apiserver's validation)."""
+"""What makes a CustomResourceDefinition invalid (apiextensions-apiserver, pkg/apis/apiextensions/validation)."""
 
 from __future__ import annotations
 
-from kubesandbox import names
+from collections.abc import Iterator
+
+from kubesandbox import errors, names
+from kubesandbox.metadata import IMMUTABLE
 from kubesandbox.objects import Object, dig
 from kubesandbox.schema import causes
 from kubesandbox.schema.causes import Cause
 from kubesandbox.schema.structural import check_structural
 
+COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
+COLUMN_FORMATS = ("byte", "date", "date-time", "double", "float", "int32", "int64", "password")
+MOST_SELECTABLE = 8
+
 
 def validate_definition(obj: Object) -> list[Cause]:
     """What is wrong with a definition."""
-    spec = obj.get("spec")
-    if not isinstance(spec, dict):
-        spec = {}
+    spec = obj.get("spec") or {}
     group, found = spec.get("group") or "", spec.get("names") or {}
-    plural = found.get("plural") or ""
-    problems: list[Cause] = []
-    name = obj["metadata"].get("name", "")
-    if name != f"{plural}.{group}":
-        problems.append(causes.invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group'))
-    if not group:
-        problems.append(causes.required("spec.group"))
-    else:
-        problems += [causes.invalid("spec.group", group, text) for text in names.subdomain(group)]
-        if "." not in group:
-            problems.append(causes.invalid("spec.group", group, "should be a domain with at least one dot"))
+    name, wanted = obj["metadata"].get("name", ""), f"{found.get('plural') or ''}.{group}"
+    problems = (
+        [causes.invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group')] if name != wanted else []
+    )
+    problems += _group(group)
     scope = spec.get("scope") or ""
     if not scope:
         problems.append(causes.required("spec.scope"))
     elif scope not in {"Cluster", "Namespaced"}:
         problems.append(causes.not_supported("spec.scope", scope, ["Cluster", "Namespaced"]))
-    problems += _names(found)
+    if spec.get("preserveUnknownFields"):
+        text = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
+        problems.append(causes.invalid("spec.preserveUnknownFields", True, text))
     problems += _versions(spec.get("versions") or [])
+    problems += [
+        causes.required(f"spec.names.{key}") for key in ("plural", "singular", "kind", "listKind") if not found.get(key)
+    ]
+    problems += _names(found)
+    strategy = dig(spec, "conversion", "strategy")
+    if strategy == "Webhook":
+        raise errors.not_implemented("conversion webhooks")
+    if strategy != "None":
+        problems.append(causes.not_supported("spec.conversion.strategy", strategy, ["None", "Webhook"]))
     return problems
 
 
-def _names(found: Object) -> list[Cause]:
-    problems: list[Cause] = []
+def _group(group: str) -> list[Cause]:
+    if not group:
+        return [causes.required("spec.group")]
+    wrong = names.subdomain(group)
+    if wrong:
+        return [causes.invalid("spec.group", group, ",".join(wrong))]
+    if "." not in group:
+        return [causes.invalid("spec.group", group, "should be a domain with at least one dot")]
+    return []
+
+
+def _names(found: Object) -> Iterator[Cause]:
     for key in ("plural", "singular", "kind", "listKind"):
         value = found.get(key) or ""
-        path = f"spec.names.{key}"
-        if not value and key in {"plural", "kind"}:
-            problems.append(causes.required(path))
-        elif value:
-            problems += [causes.invalid(path, value, text) for text in names.dns1035(value.lower())]
+        mixed = "may have mixed case, but should otherwise match: " if key in {"kind", "listKind"} else ""
+        wrong = names.dns1035(value.lower() if mixed else value) if value else []
+        if wrong:
+            yield causes.invalid(f"spec.names.{key}", value, mixed + ",".join(wrong))
     for key in ("shortNames", "categories"):
         for index, value in enumerate(found.get(key) or ()):
-            problems += [causes.invalid(f"spec.names.{key}[{index}]", value, text) for text in names.dns1035(value)]
+            if wrong := names.dns1035(value):
+                yield causes.invalid(f"spec.names.{key}[{index}]", value, ",".join(wrong))
     if found.get("kind") and found.get("kind") == found.get("listKind"):
-        problems.append(
-            causes.invalid("spec.names.listKind", found["listKind"], "kind and listKind may not be the same")
-        )
-    return problems
+        yield causes.invalid("spec.names.listKind", found["listKind"], "kind and listKind may not be the same")
 
 
 def _versions(versions: list[Object]) -> list[Cause]:
     problems: list[Cause] = []
-    stored = [version for version in versions if version.get("storage")]
-    if len(stored) != 1:
-        text = "must have exactly one version marked as storage version"
-        problems.append(causes.invalid_unshown("spec.versions", text))
-    seen: set[str] = set()
     for index, version in enumerate(versions):
-        path = f"spec.versions[{index}]"
-        name = version.get("name") or ""
-        problems += [causes.invalid(f"{path}.name", name, text) for text in names.dns1035(name)]
-        if name in seen:
-            problems.append(causes.invalid("spec.versions", name, "must contain unique version names"))
-        seen.add(name)
-    return problems + _schemas(versions)
-
-
-def _schemas(versions: list[Object]) -> list[Cause]:
-    """The versions' schemas. One that all versions share is checked, and named, once, at `spec.validation`:
-    apiextensions' internal form keeps it there."""
-    problems: list[Cause] = []
-    schemas = [dig(version, "schema", "openAPIV3Schema") for version in versions]
-    statuses = ["status" in (version.get("subresources") or {}) for version in versions]
-    if schemas and isinstance(schemas[0], dict) and all(schema == schemas[0] for schema in schemas):
-        return check_structural(schemas[0], "spec.validation.openAPIV3Schema", status=any(statuses))
-    for index, (schema, has_status) in enumerate(zip(schemas, statuses, strict=True)):
-        path = f"spec.versions[{index}].schema.openAPIV3Schema"
+        if not isinstance(dig(version, "schema", "openAPIV3Schema"), dict):
+            problems.append(causes.required(f"spec.versions[{index}].schema.openAPIV3Schema"))
+    for index, version in enumerate(versions):
+        path, name = f"spec.versions[{index}]", version.get("name") or ""
+        if wrong := names.dns1035(name):
+            problems.append(causes.invalid(f"{path}.name", name, ",".join(wrong)))
+        schema = dig(version, "schema", "openAPIV3Schema")
         if isinstance(schema, dict):
-            problems += check_structural(schema, path, status=has_status)
-        else:
-            problems.append(causes.required(path))
+            has_status = "status" in (version.get("subresources") or {})
+            problems += check_structural(schema, f"{path}.schema.openAPIV3Schema", status=has_status)
+            problems += _selectable(version.get("selectableFields") or [], schema, f"{path}.selectableFields")
+        problems += _scale(dig(version, "subresources", "scale"), f"{path}.subresources.scale")
+        for number, column in enumerate(version.get("additionalPrinterColumns") or ()):
+            problems += _column(column, f"{path}.additionalPrinterColumns[{number}]")
+    found = [version.get("name") for version in versions]
+    if len(set(found)) != len(found):
+        problems.append(causes.invalid("spec.versions", versions, "must contain unique version names"))
+    if sum(bool(version.get("storage")) for version in versions) != 1:
+        text = "must have exactly one version marked as storage version"
+        problems.append(causes.invalid("spec.versions", versions, text))
     return problems
+
+
+def _column(column: Object, path: str) -> Iterator[Cause]:
+    if not column.get("name"):
+        yield causes.required(f"{path}.name")
+    kind = column.get("type") or ""
+    if not kind:
+        yield causes.required(f"{path}.type", f"must be one of {','.join(COLUMN_TYPES)}")
+    elif kind not in COLUMN_TYPES:
+        yield causes.invalid(f"{path}.type", kind, f"must be one of {','.join(COLUMN_TYPES)}")
+    if column.get("format") and column["format"] not in COLUMN_FORMATS:
+        yield causes.invalid(f"{path}.format", column["format"], f"must be one of {','.join(COLUMN_FORMATS)}")
+    found = column.get("jsonPath") or ""
+    if not found:
+        yield causes.required(f"{path}.JSONPath")
+    elif not found.startswith("."):
+        yield causes.invalid(f"{path}.JSONPath", found, "must be a simple json path starting with .")
+
+
+def _scale(scale: Object | None, path: str) -> Iterator[Cause]:
+    for key, prefixes, where in (
+        ("specReplicasPath", (".spec.",), ".spec"),
+        ("statusReplicasPath", (".status.",), ".status"),
+        ("labelSelectorPath", (".spec.", ".status."), "either .spec or .status"),
+    ):
+        value = (scale or {}).get(key) or ""
+        if scale is None or (not value and key == "labelSelectorPath"):
+            continue
+        if not value:
+            yield causes.required(f"{path}.{key}")
+        elif not value.startswith("."):
+            yield causes.invalid(f"{path}.{key}", value, "must be a simple json path starting with .")
+        elif not value.startswith(prefixes):
+            yield causes.invalid(f"{path}.{key}", value, f"should be a json path under {where}")
+
+
+def _selectable(fields: list[Object], schema: Object, path: str) -> Iterator[Cause]:
+    seen: set[str] = set()
+    for index, entry in enumerate(fields):
+        at, found = f"{path}[{index}].jsonPath", entry.get("jsonPath") or ""
+        if not found:
+            yield causes.required(at)
+            continue
+        steps = found.removeprefix(".").split(".")
+        if steps[0] == "metadata":
+            yield causes.invalid(at, found, "must not point to fields in metadata")
+        node = schema
+        for step in steps:
+            node = (node.get("properties") or {}).get(step) or {}
+        if not found.startswith(".") or not node:
+            yield causes.invalid(at, found, "is an invalid path: does not refer to a valid field")
+        elif node.get("type") not in {"string", "boolean", "integer"}:
+            text = (
+                "must point to a field of type string, boolean or integer. Enum string fields and strings with formats "
+                "are allowed."
+            )
+            yield causes.invalid(at, found, text)
+        if found in seen:
+            yield causes.duplicate(at, found)
+        seen.add(found)
+    if len(seen) > MOST_SELECTABLE:
+        yield causes.too_many(path, len(seen), MOST_SELECTABLE)
 
 
 def validate_definition_update(obj: Object, old: Object) -> list[Cause]:
-    """What is wrong with a change to an established definition."""
-    problems: list[Cause] = []
+    """What is wrong with a change to a definition."""
     established = any(
         c.get("type") == "Established" and c.get("status") == "True" for c in dig(old, "status", "conditions") or ()
     )
-    text = "field is immutable"
-    if obj["spec"].get("group") != old["spec"].get("group"):
-        problems.append(causes.invalid("spec.group", obj["spec"].get("group"), text))
+    fixed = [("group",), ("names", "plural")]
     if established:
-        if obj["spec"].get("scope") != old["spec"].get("scope"):
-            problems.append(causes.invalid("spec.scope", obj["spec"].get("scope"), text))
-        named = dig(obj, "spec", "names", "kind")
-        if named != dig(old, "spec", "names", "kind"):
-            problems.append(causes.invalid("spec.names.kind", named, text))
-    return problems
+        fixed = [("scope",), ("names", "kind"), *fixed]
+    return [
+        causes.invalid(f"spec.{'.'.join(path)}", dig(obj, "spec", *path), IMMUTABLE)
+        for path in fixed
+        if dig(obj, "spec", *path) != dig(old, "spec", *path)
+    ]

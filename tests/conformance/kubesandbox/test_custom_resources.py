@@ -97,3 +97,23 @@ def test_a_default_that_is_new_holds_for_old_objects_without_a_write(ask: Api, s
     assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
     same = ask.merge(f"{path}/a", {"spec": {"shape": "round"}})
     assert same["metadata"]["generation"] == 1
+
+
+def test_a_deprecated_version_warns_of_itself(ask: Api, space: str, group: str) -> None:
+    reply = ask("GET", f"/apis/{group}/v1/namespaces/{space}/things")
+    assert reply.headers["Warning"] == [f'299 - "{group}/v1 Thing is deprecated; use {group}/v2 Thing"']
+
+
+def test_what_a_real_server_has_and_this_one_has_not_is_501(ask: Api, space: str) -> None:
+    for path in ("/apis/apps/v1/namespaces/{}/statefulsets", "/api/v1/namespaces/{}/pods/p/exec"):
+        reply = ask("GET", path.format(space))
+        assert (reply.status, reply.body["reason"]) == (501, "NotImplemented")
+
+
+def test_fields_given_twice_are_told_of(ask: Api, space: str) -> None:
+    body = b'{"metadata": {"name": "c"}, "data": {"a": "1", "a": "2"}}'
+    path = f"/api/v1/namespaces/{space}/configmaps"
+    assert ask("POST", path, body).headers["Warning"] == ['299 - "duplicate field \\"data.a\\""']
+    strict = ask("POST", path, body, fieldValidation="Strict")
+    assert strict.status == 400
+    assert strict.body["message"].endswith('strict decoding error: duplicate field "data.a"')

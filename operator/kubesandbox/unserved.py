@@ -1,0 +1,45 @@
+"""What a kube-apiserver serves and this one does not: answered with 501, where anything else unknown is 404."""
+
+from __future__ import annotations
+
+from kubesandbox import errors
+from kubesandbox.errors import StatusError
+from kubesandbox.paths import RequestInfo
+
+_RESOURCES: dict[str, str] = {
+    "": "bindings componentstatuses limitranges persistentvolumes podtemplates replicationcontrollers resourcequotas",
+    "apps": "controllerrevisions daemonsets statefulsets",
+    "autoscaling": "horizontalpodautoscalers",  # v1: autoscaling/v2 is served
+    "batch": "cronjobs",
+    "admissionregistration.k8s.io": "mutatingadmissionpolicies mutatingadmissionpolicybindings "
+    "mutatingwebhookconfigurations validatingwebhookconfigurations",
+    "apiregistration.k8s.io": "apiservices",
+    "certificates.k8s.io": "certificatesigningrequests clustertrustbundles podcertificaterequests",
+    "coordination.k8s.io": "leasecandidates",
+    "flowcontrol.apiserver.k8s.io": "flowschemas prioritylevelconfigurations",
+    "networking.k8s.io": "ipaddresses servicecidrs",
+    "node.k8s.io": "runtimeclasses",
+    "resource.k8s.io": "deviceclasses resourceclaims resourceclaimtemplates resourceslices",
+    "scheduling.k8s.io": "priorityclasses",
+    "storage.k8s.io": "csidrivers csinodes csistoragecapacities storageclasses volumeattachments "
+    "volumeattributesclasses",
+}
+_SUBRESOURCES: dict[tuple[str, str], str] = {
+    ("", "pods"): "attach ephemeralcontainers eviction exec portforward proxy resize",
+    ("", "services"): "proxy",
+    ("", "nodes"): "proxy",
+}
+
+
+def resource(info: RequestInfo) -> StatusError | None:
+    """The refusal of a resource that a real server has."""
+    if info.resource in _RESOURCES.get(info.group, "").split():
+        return errors.not_implemented(f"{errors.qualified(info.resource, info.group)} ({info.version})")
+    return None
+
+
+def subresource(info: RequestInfo) -> StatusError | None:
+    """The refusal of a subresource that a real server has."""
+    if info.subresource in _SUBRESOURCES.get((info.group, info.resource), "").split():
+        return errors.not_implemented(f"{info.resource}/{info.subresource}")
+    return None
