@@ -7,13 +7,22 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from tests.integration.webhook.conftest import MakeRig, api_server, make_rig, number, simulator
+from tests.integration.webhook.conftest import Databases, MakeRig, api_server, databases, make_rig, number, simulator
 from tests.integration.webhook.rig import Rig, environment
 
-__all__ = ["api_server", "make_rig", "number", "simulator"]
+__all__ = ["api_server", "databases", "make_rig", "number", "simulator"]
 
 COMMAND = [sys.executable, "-m", "tests.faults.webhook.crashing"]
 UNCONFIRMED = 2.0
+
+
+@pytest.fixture(params=["resources", "postgres"])
+def backend(request: pytest.FixtureRequest) -> dict[str, str]:
+    """What a rig is told of its conversation log: one test runs on both."""
+    if request.param == "resources":
+        return {}
+    databases: Databases = request.getfixturevalue("databases")
+    return {"dsn": databases.dsn()}
 
 
 @pytest.fixture

@@ -17,10 +17,12 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import switchboard.log.postgres.sending as postgres_sending
 import switchboard.log.resources.sending as resources_sending
 from switchboard.cli import main
 from switchboard.engines.base import TurnInput
 from switchboard.engines.script import ScriptEngine
+from switchboard.log.postgres import PostgresLog
 from switchboard.log.resources import ResourcesLog
 from switchboard.providers.twilio.client import TwilioClient
 
@@ -28,7 +30,7 @@ WHERE: dict[str, list[tuple[type, str]]] = {
     "send": [(TwilioClient, "send")],
     "answer": [(ScriptEngine, "answer")],
     **{
-        step: [(ResourcesLog, step)]
+        step: [(ResourcesLog, step), (PostgresLog, step)]
         for step in ("record", "claim", "finish", "begin_attempt", "confirm", "release", "deliver")
     },
 }
@@ -77,5 +79,5 @@ if __name__ == "__main__":
     if word := os.environ.get("POISON"):
         _poison(word)
     if seconds := os.environ.get("UNCONFIRMED"):
-        resources_sending.UNCONFIRMED_SECONDS = float(seconds)
+        resources_sending.UNCONFIRMED_SECONDS = postgres_sending.UNCONFIRMED_SECONDS = float(seconds)
     sys.exit(main(["webhook", *sys.argv[1:]]))

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 from tests.faults.webhook.promises import check, settle
+from tests.integration.webhook.conftest import Databases
 from tests.integration.webhook.rig import Rig
 
 pytestmark = pytest.mark.cluster
@@ -26,7 +27,19 @@ IN_DOUBT = {"begin_attempt:after", "send:before"}
 async def test_a_pod_that_is_killed_at_any_step_loses_nothing_and_answers_once(
     make_faulty: MakeFaulty, number: Number, place: str
 ) -> None:
-    rig = await make_faulty()
+    await killed_at(place, await make_faulty(), number)
+
+
+@pytest.mark.parametrize(
+    "place", ["record:after", "answer:after", "finish:after", "begin_attempt:after", "send:after", "confirm:after"]
+)
+async def test_with_a_database_it_is_the_same(
+    make_faulty: MakeFaulty, number: Number, databases: Databases, place: str
+) -> None:
+    await killed_at(place, await make_faulty(dsn=databases.dsn()), number)
+
+
+async def killed_at(place: str, rig: Rig, number: Number) -> None:
     marker = rig.directory / "crashed"
     faults = {"CRASH_AT": place, "CRASH_FILE": str(marker)}
     victim = await rig.start(environment=faults)

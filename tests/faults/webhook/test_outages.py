@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 import yaml
 from tests.faults.webhook.promises import check, settle
+from tests.integration.webhook.conftest import Databases
 from tests.integration.webhook.rig import Pod, Rig, Wire
 
 from switchboard.sandbox.twilio.control_models import FaultSpec
@@ -133,10 +134,30 @@ async def test_while_the_api_server_is_away_nothing_is_acknowledged_and_afterwar
         await wire.close()
 
 
-async def test_two_replicas_of_which_one_dies_over_and_over_while_twilio_stumbles_keep_every_promise(
-    make_faulty: MakeFaulty, number: Number
+async def test_while_postgresql_is_away_nothing_is_acknowledged_and_afterwards_all_is_answered(
+    make_faulty: MakeFaulty, number: Number, databases: Databases
 ) -> None:
-    rig = await make_faulty()
+    rig = await make_faulty(dsn=databases.dsn())
+    await rig.start()
+    ann, bob = number(), number()
+    texts = {ann: ["echo ann-0", "echo ann-1"], bob: ["echo bob-0"]}
+    await rig.text(ann, texts[ann][0])
+    await rig.phone(ann, 1)
+    databases.server.stop()
+    try:
+        first = await rig.text(ann, texts[ann][1], wait=True)
+        second = await rig.text(bob, texts[bob][0], wait=True)
+    finally:
+        databases.server.start()
+    assert {call.status for call in [*first.calls, *second.calls] if call.kind == "message"} == {503}
+    await settle(rig, 3)
+    assert (await check(rig, [ann, bob], texts)).answered == 3
+
+
+async def test_two_replicas_of_which_one_dies_over_and_over_while_twilio_stumbles_keep_every_promise(
+    make_faulty: MakeFaulty, number: Number, backend: dict[str, str]
+) -> None:
+    rig = await make_faulty(**backend)
     pods = [await rig.start(), await rig.start()]
     chance = random.Random(3)
     await rig.twilio.fault(sending(rig, status=429, code=20429, probability=0.1, times=None))

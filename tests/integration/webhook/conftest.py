@@ -16,10 +16,12 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from tests.integration.webhook.rig import Rig, rig
+from tests.postgres import Server
 
 from switchboard.api import crd
 from switchboard.kube.client import connect
 from switchboard.kube.resources import CRDS
+from switchboard.log.postgres import migrate
 from switchboard.sandbox.twilio.control import Control
 
 MakeRig = Callable[..., Awaitable[Rig]]
@@ -67,6 +69,32 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         found = re.search(r"http://[\w.:]+", line)
         assert found is not None, line
         yield found[0]
+
+
+class Databases:
+    """A PostgreSQL server; each test has a database of its own, with our tables in it."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self._names = itertools.count()
+        self._create("template")
+        asyncio.run(migrate(server.dsn("template")))
+
+    def dsn(self) -> str:
+        name = f"test{next(self._names)}"
+        self._create(name, "-T", "template")
+        return self.server.dsn(name)
+
+    def _create(self, name: str, *options: str) -> None:
+        where = ["-h", str(self.server.directory), "-U", "switchboard"]
+        subprocess.run([self.server.tool("createdb"), *where, *options, name], check=True, capture_output=True)
+
+
+@pytest.fixture(scope="session")
+def databases() -> Iterator[Databases]:
+    """A PostgreSQL server as a process."""
+    with Server() as server:
+        yield Databases(server)
 
 
 _numbers = itertools.count(secrets.randbelow(4_000_000) * 2)

@@ -28,6 +28,8 @@ from switchboard.kube.resources import (
     NAMESPACES,
     TWILIO_CONNECTORS,
 )
+from switchboard.log.postgres import PostgresLog
+from switchboard.log.records import Execution, Message, Page, Query
 from switchboard.sandbox.processes import Process, free_port, tail
 from switchboard.sandbox.twilio.control import Control
 from switchboard.sandbox.twilio.control_models import InboxItem, TextResult
@@ -216,6 +218,9 @@ class Rig:
     log: Manifest
     settings: dict[str, str]
     command: list[str]
+    dsn: str | None = None
+    """The database, with backend Postgres."""
+    reader: PostgresLog | None = None
     pods: list[Pod] = field(default_factory=list)
 
     @property
@@ -322,14 +327,26 @@ class Rig:
         return found
 
     async def messages(self, direction: str | None = None, state: str | None = None) -> list[Manifest]:
-        """Kept messages in the order of their receipt."""
-        items = (await self.api.list(MESSAGES, self.namespace)).items
+        """Kept messages in the order of their receipt, as custom resources have them."""
+        if self.reader is None:
+            items = (await self.api.list(MESSAGES, self.namespace)).items
+        else:
+            items = [_message(one) for one in await self._all(self.reader.messages)]
         chosen = [
             item
             for item in items
             if direction in {None, item["spec"]["direction"]} and state in {None, item.get("status", {}).get("state")}
         ]
         return sorted(chosen, key=lambda item: (item["spec"].get("sequence", 0), item["metadata"]["name"]))
+
+    @staticmethod
+    async def _all(pages: Callable[..., Awaitable[Page[Any]]]) -> list[Any]:
+        page = await pages(Query(), limit=200)
+        found = [*page.items]
+        while page.next is not None:
+            page = await pages(Query(), cursor=page.next, limit=200)
+            found += page.items
+        return found
 
     async def settled(self, count: int, *states: str) -> list[Manifest]:
         """The inbound messages, once there are `count` and all are in one of `states` (default: Answered)."""
@@ -343,7 +360,11 @@ class Rig:
         return list(await self.until(look))
 
     async def executions(self) -> list[Manifest]:
-        items = (await self.api.list(EXECUTIONS, self.namespace)).items
+        """Executions, as custom resources have them."""
+        if self.reader is None:
+            items = (await self.api.list(EXECUTIONS, self.namespace)).items
+        else:
+            items = [_execution(one) for one in await self._all(self.reader.executions)]
         return sorted(items, key=lambda item: str(item["metadata"]["name"]))
 
     async def conversations(self) -> list[Manifest]:
@@ -351,6 +372,32 @@ class Rig:
 
     async def events(self) -> list[Manifest]:
         return (await self.api.list(EVENTS, self.namespace)).items
+
+
+def _message(one: Message) -> Manifest:
+    inbound = one.direction == "Inbound"
+    spec = {"direction": one.direction, "body": one.body, "from": one.sender, "to": one.recipient}
+    status = {
+        "state": one.state,
+        "delivery": one.delivery.value if one.delivery else None,
+        "errorCode": one.error_code,
+        "error": one.error,
+        "execution": one.execution,
+        "attempts": one.attempts,
+        "providerMessageId": None if inbound else one.provider_message_id,
+    }
+    return {
+        "metadata": {"name": one.name},
+        "spec": {**spec, "sequence": one.sequence, "providerMessageId": one.provider_message_id if inbound else None},
+        "status": status,
+    }
+
+
+def _execution(one: Execution) -> Manifest:
+    status: Manifest = {"state": one.state, "attempts": one.attempts, "endTime": one.end_time}
+    if one.error is not None:
+        status["error"] = one.error.manifest()
+    return {"metadata": {"name": one.name}, "spec": {"revision": one.revision}, "status": status}
 
 
 @asynccontextmanager
@@ -367,6 +414,7 @@ async def rig(
     spec: Manifest | None = None,
     settings: Mapping[str, str] | None = None,
     command: list[str] | None = None,
+    dsn: str | None = None,
     **template: Any,
 ) -> AsyncIterator[Rig]:
     """A namespace with an Agent and a connector, and an account at the simulator; pods are still to be started."""
@@ -390,7 +438,14 @@ async def rig(
         log or {},
         dict(settings or {}),
         command or [sys.executable, "-m", "switchboard", "webhook"],
+        dsn,
     )
+    if dsn is not None:
+        built.log = {"backend": "Postgres", "postgres": {"secretRef": {"name": "db", "key": "dsn"}}}
+        (built.secrets / "log").mkdir(parents=True)
+        (built.secrets / "log" / "dsn").write_text(dsn)
+        built.reader = PostgresLog(dsn, namespace=namespace, agent="support", connections=2)
+        await built.reader.start()
     await twilio.add_number(account.sid, number, sms_url=built.url + OVERRIDES)
     await twilio.add_sender(account.sid, number, callback_url=built.url + OVERRIDES)
     built.write_secret(accountSid=account.sid, authToken=account.auth_token)
@@ -420,6 +475,8 @@ async def rig(
             pod.go_on()
         await asyncio.gather(*(pod.process.stop() for pod in built.pods))
         await road.close()
+        if built.reader is not None:
+            await built.reader.close()
         await api.delete(NAMESPACES, namespace)
 
 
