@@ -96,8 +96,8 @@ async def test_a_rolling_update_has_no_moment_without_service(world: World) -> N
         await asking
     assert len(statuses) > 10
     assert set(statuses) == {200}
-    slices = await world.list(ENDPOINT_SLICES, **{"kubernetes.io/service-name": "web"})
-    assert sum(len(held.get("endpoints") or []) for held in slices) == 2
+    (held,) = await world.list(ENDPOINT_SLICES, **{"kubernetes.io/service-name": "web"})
+    await world.until(ENDPOINT_SLICES, held["metadata"]["name"], lambda obj: len(obj.get("endpoints") or []) == 2)
 
 
 async def test_scaling_down_ends_processes_and_scaling_to_zero_answers_503(world: World) -> None:
