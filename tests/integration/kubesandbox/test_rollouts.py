@@ -107,10 +107,12 @@ async def test_scaling_down_ends_processes_and_scaling_to_zero_answers_503(world
     await world.available("web", 0)
     for pod in await world.list(PODS, app="web"):
         await world.gone(PODS, pod["metadata"]["name"])
-    headers = {"Host": f"web.{world.namespace}.svc"}
-    async with world.session.get(world.node.router_url, headers=headers) as response:
-        assert response.status == 503
-        assert "no ready endpoint" in await response.text()
+    headers, text = {"Host": f"web.{world.namespace}.svc"}, ""
+    async with asyncio.timeout(20):  # the router learns of it a moment later; until then nothing takes connections
+        while "has no ready endpoint" not in text:
+            async with world.session.get(world.node.router_url, headers=headers) as response:
+                assert response.status == 503
+                text = await response.text()
 
 
 async def test_a_service_is_reached_by_its_host_name_and_an_unknown_one_is_not(world: World) -> None:
