@@ -67,6 +67,8 @@ class OperatorSettings(_Settings):
     """Seconds after which a silent holder of the Lease counts as gone. It is renewed at a third of them."""
     identity: str | None = None
     """This process's name in the Lease. Default: the host's name and the process id."""
+    request_seconds: float = Field(default=30, gt=0)
+    """Seconds that a request to the Kubernetes API may take."""
     workers: int = Field(default=16, ge=1, le=256)
     """Objects that are reconciled at once."""
     progress_seconds: int = Field(default=300, ge=1)

@@ -69,8 +69,12 @@ class ConnectorReconciler:
             connector = self._read(key) or connector
         seen, pool = await self._observe(key, connector, now)
         if self._be_patient(key, connector, seen):
-            return min(2.0 ** self._failures[key], 30.0)
+            return self._again(key, None)
         decision, events = await self._settle(key, connector, seen, pool, now)
+        if not decision.unavailable:
+            self._failures.pop(key, None)
+        elif not _unavailable(seen):  # it went away between reading and writing
+            self._failures[key] = self._failures.get(key, 0) + 1
         obj = self._object(connector)
         await context.applier.status(resources.TWILIO_CONNECTORS, obj, decision.status)
         await context.tell(obj, (*events, *decision.events), now)
@@ -148,9 +152,7 @@ class ConnectorReconciler:
 
     def _be_patient(self, key: Key, connector: TwilioConnector, seen: Seen) -> bool:
         """Whether a failure of Twilio's is not worth a word yet: it was connected, and this is one of the first."""
-        problem = seen.account if isinstance(seen.account, Problem) else seen.found
-        if not isinstance(problem, Problem) or problem.reason != ConnectorReason.TWILIO_UNAVAILABLE:
-            self._failures.pop(key, None)
+        if not _unavailable(seen):
             return False
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         ready = next((it for it in connector.status.conditions if it.type == ConditionType.READY), None)
@@ -294,14 +296,14 @@ class ConnectorReconciler:
 
     # What comes after
 
-    def _again(self, key: Key, decision: ConnectorDecision) -> float:
+    def _again(self, key: Key, decision: ConnectorDecision | None) -> float:
         """Seconds until the next look. Spread, so that what began together does not stay together."""
         if (failures := self._failures.get(key, 0)) > 0:
-            return min(2.0**failures, 60.0)
-        if decision.pending:
+            return min(2.0 ** min(failures, 10), 60.0)
+        if decision is not None and decision.pending:
             return SOON
         interval: float = self._context.settings.check_interval * random.uniform(0.9, 1.0)  # noqa: S311 - jitter
-        return min(interval, decision.requeue) if decision.requeue is not None else interval
+        return min(interval, decision.requeue) if decision is not None and decision.requeue is not None else interval
 
     def _gone(self, key: Key) -> None:
         held = self._context.claims.holds(key)
@@ -334,3 +336,9 @@ class ConnectorReconciler:
                 "status": {},
             }
         return found
+
+
+def _unavailable(seen: Seen) -> bool:
+    """Whether Twilio did not answer when it was read."""
+    problem = seen.account if isinstance(seen.account, Problem) else seen.found
+    return isinstance(problem, Problem) and problem.reason == ConnectorReason.TWILIO_UNAVAILABLE

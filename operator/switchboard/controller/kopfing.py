@@ -16,6 +16,7 @@ from typing import Any
 import kopf
 
 from switchboard.kube.resources import Object, ResourceType
+from switchboard.settings import OperatorSettings
 
 log = logging.getLogger(__name__)
 
@@ -26,9 +27,9 @@ Seen = Callable[[ResourceType, str | None, Object], None]
 class Kopf:
     """Watches resource types and hands on each event, in the loop that started it."""
 
-    def __init__(self, resources: Sequence[ResourceType], namespaces: Sequence[str], seen: Seen) -> None:
+    def __init__(self, resources: Sequence[ResourceType], settings: OperatorSettings, seen: Seen) -> None:
         self._resources = resources
-        self._namespaces = namespaces
+        self._settings = settings
         self._seen = seen
         self._ready = threading.Event()
         self._stop = threading.Event()
@@ -69,13 +70,13 @@ class Kopf:
         settings.posting.enabled = False
         settings.scanning.disabled = True
         settings.watching.server_timeout = 290
-        settings.networking.request_timeout = 30
+        settings.networking.request_timeout = self._settings.request_seconds
         await kopf.operator(
             registry=registry,
             settings=settings,
             standalone=True,
-            clusterwide=not self._namespaces,
-            namespaces=self._namespaces,
+            clusterwide=not self._settings.namespaces,
+            namespaces=self._settings.namespaces,
             stop_flag=self._stop,
         )
 

@@ -46,7 +46,7 @@ async def run(settings: OperatorSettings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with AsyncExitStack() as parts:
-        api = await parts.enter_async_context(await connect(user_agent="switchboard-operator"))
+        api = await parts.enter_async_context(await _connect(settings))
         health = Health()
         await health.start(settings.health_port, settings.health_host)
         parts.push_async_callback(health.close)
@@ -57,6 +57,10 @@ async def run(settings: OperatorSettings) -> int:
             return 0
         parts.push_async_callback(leadership.release)
         return await _lead(settings, api, health, leadership, stop)
+
+
+async def _connect(settings: OperatorSettings) -> KubeApi:
+    return await connect(user_agent="switchboard-operator", request_seconds=settings.request_seconds)
 
 
 def _identity(settings: OperatorSettings) -> str:

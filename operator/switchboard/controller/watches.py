@@ -99,7 +99,7 @@ class Watches:
     def work(self) -> list[Coroutine[Any, Any, None]]:
         """What has to run as long as the operator does."""
         return [
-            Kopf(OURS, self._context.settings.namespaces, self._seen).run(),
+            Kopf(OURS, self._context.settings, self._seen).run(),
             self.resync(),
             *(self._watch(resource, namespace) for namespace in self._namespaces for resource in self._made),
             *(self._watch_secrets(namespace) for namespace in self._namespaces),

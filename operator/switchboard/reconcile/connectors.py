@@ -58,6 +58,8 @@ class ConnectorDecision(Decision):
     """What it holds."""
     pending: bool = False
     """Whether what was written has yet to show."""
+    unavailable: bool = False
+    """Whether Twilio did not answer."""
 
 
 def decide(connector: TwilioConnector, seen: Seen, now: datetime) -> ConnectorDecision:
@@ -107,7 +109,7 @@ def decide(connector: TwilioConnector, seen: Seen, now: datetime) -> ConnectorDe
         events.append(Event(ConnectorReason.CREDENTIALS_ROLLED_OUT, message))
     waits = 31.0 if problem is not None and problem.mend is Mend.ARRIVE else None
     pending = problem is not None and problem.reason == ConnectorReason.CHECKING
-    return ConnectorDecision(wanted, tuple(events), waits, tuple(asked), claims, pending)
+    return ConnectorDecision(wanted, tuple(events), waits, tuple(asked), claims, pending, _silent(problem))
 
 
 def wanted_url(connector: TwilioConnector, address: str | Problem) -> str | None:

@@ -1,0 +1,115 @@
+"""A proxy before the API server and Twilio that spoils one request, chosen by its number among a tenant's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Literal
+
+import aiohttp
+from aiohttp import web
+
+Kind = Literal["conflict", "throttled", "failed", "slow", "dropped", "lost"]
+KINDS: tuple[Kind, ...] = ("conflict", "throttled", "failed", "slow", "dropped", "lost")
+"""lost: it is done, and the answer never comes."""
+
+
+@dataclass
+class Spoil:
+    """Which request of a tenant is spoiled, and how."""
+
+    tenant: str
+    """What its paths contain: a namespace or an account."""
+    at: int = -1
+    kind: Kind = "failed"
+    writes_only: bool = False
+    seen: list[str] = field(default_factory=list)
+    struck: str = ""
+    then: Callable[[], Awaitable[None]] | None = None
+    """Called once the request was done and before it is answered."""
+
+
+@dataclass
+class Proxy:
+    """Forwards everything to `target`."""
+
+    target: str
+    url: str = ""
+    spoils: list[Spoil] = field(default_factory=list)
+    _session: aiohttp.ClientSession | None = None
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        watch = request.query.get("watch") in ("true", "1")
+        spoil = None if watch else self._chosen(request)
+        if spoil is not None and spoil.kind != "lost":
+            return await self._spoiled(request, spoil.kind)
+        return await self._forward(request, body, spoil)
+
+    def _chosen(self, request: web.Request) -> Spoil | None:
+        for spoil in self.spoils:
+            if f"/{spoil.tenant}" not in request.path or (spoil.writes_only and request.method == "GET"):
+                continue
+            spoil.seen.append(f"{request.method} {request.path}")
+            if len(spoil.seen) - 1 == spoil.at and not spoil.struck:
+                spoil.struck = spoil.seen[-1]
+                return spoil
+        return None
+
+    async def _spoiled(self, request: web.Request, kind: Kind) -> web.StreamResponse:
+        codes = {"conflict": (409, "Conflict"), "throttled": (429, "TooManyRequests"), "failed": (500, "InternalError")}
+        if kind in codes:
+            code, reason = codes[kind]
+            status = {"kind": "Status", "status": "Failure", "code": code, "reason": reason, "message": "spoiled"}
+            headers = {"Retry-After": "0"} if code == 429 else {}
+            return web.json_response(status, status=code, headers=headers)
+        if kind == "slow":
+            await asyncio.Event().wait()
+        assert request.transport is not None
+        request.transport.abort()
+        return web.Response()
+
+    async def _forward(self, request: web.Request, body: bytes, lost: Spoil | None) -> web.StreamResponse:
+        assert self._session is not None
+        headers = {key: value for key, value in request.headers.items() if key not in ("Host", "Content-Length")}
+        url = self.target + request.raw_path
+        async with self._session.request(
+            request.method, aiohttp.client.URL(url, encoded=True), data=body, headers=headers
+        ) as answer:
+            if lost is not None:
+                await answer.read()
+                if lost.then is not None:
+                    await lost.then()
+                assert request.transport is not None
+                request.transport.abort()
+                return web.Response()
+            kept = {key: value for key, value in answer.headers.items() if key in ("Content-Type", "Retry-After")}
+            response = web.StreamResponse(status=answer.status, headers=kept)
+            await response.prepare(request)
+            async for chunk in answer.content.iter_any():
+                await response.write(chunk)
+            return response
+
+
+@asynccontextmanager
+async def proxy(target: str) -> AsyncIterator[Proxy]:
+    """A running proxy."""
+    made = Proxy(target.rstrip("/"))
+    app = web.Application(client_max_size=2**26)
+    app.router.add_route("*", "/{path:.*}", made.handle)
+    runner = web.AppRunner(app, shutdown_timeout=0, handler_cancellation=True, auto_decompress=False)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    made.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    timeout = aiohttp.ClientTimeout(total=None)
+    async with aiohttp.ClientSession(
+        timeout=timeout, connector=aiohttp.TCPConnector(limit=0), auto_decompress=False
+    ) as session:
+        made._session = session
+        try:
+            yield made
+        finally:
+            await runner.cleanup()
