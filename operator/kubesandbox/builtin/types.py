@@ -1,7 +1,8 @@
 """The Go types of built-in kinds: what comes of an object when it is decoded into one and encoded again.
 
-`types.json` (written by `generate.py`) holds fields in Go's order with their flags. Decoding drops and reports
-unknown fields and refuses wrong types as Go's decoder does; encoding leaves out what `omitempty` leaves out.
+`types.json` is the wire format of Kubernetes' API as facts: fields in Go's order, with their types, flags and protobuf
+numbers. Decoding drops and reports unknown fields and refuses wrong types as Go's decoder does; encoding leaves out what
+`omitempty` leaves out.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ FieldSpec = TypedDict(  # noqa: UP013 - the comments stand beside short keys
     "FieldSpec",
     {
         "t": str,  # type: a scalar's name, `[]…`, `map:…` or `#` and another type's name
-        "d": str,  # description
         "o": int,  # omitempty
         "z": int,  # omitzero
         "n": int,  # the field's number in protobuf
@@ -50,7 +50,6 @@ FieldSpec = TypedDict(  # noqa: UP013 - the comments stand beside short keys
 class TypeSpec(TypedDict):
     """One struct."""
 
-    d: str
     f: dict[str, FieldSpec]
     i: NotRequired[dict[str, str]]  # embedded structs by their protobuf number
 

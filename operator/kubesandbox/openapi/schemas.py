@@ -8,6 +8,7 @@ from kubesandbox.builtin import types
 from kubesandbox.builtin.types import OBJECT_META, FieldSpec
 from kubesandbox.kinds import Kind
 from kubesandbox.objects import Json, Object, dig
+from kubesandbox.openapi import descriptions
 
 REF = "#/components/schemas/"
 _META = "io.k8s.apimachinery.pkg.apis.meta.v1."
@@ -92,22 +93,23 @@ class Components:
         schema: Object = {"type": "object"}
         self.schemas[name] = schema
         spec = types.specs()[name]
-        if spec["d"]:
-            schema["description"] = spec["d"]
-        schema["properties"] = {key: self._field(field) for key, field in spec["f"].items()}
+        own, texts = descriptions.of(name)
+        if own:
+            schema["description"] = own
+        schema["properties"] = {key: self._field(field, texts.get(key, "")) for key, field in spec["f"].items()}
         required = [key for key, field in spec["f"].items() if field.get("r")]
         if required:
             schema["required"] = required
         return schema
 
-    def _field(self, field: FieldSpec) -> Object:
+    def _field(self, field: FieldSpec, description: str) -> Object:
         schema = self._type(field["t"])
         if "$ref" in schema:
             schema = {"allOf": [schema]}
             if field["t"].startswith("#") and not field.get("p"):
                 schema["default"] = {}
-        if field.get("d"):
-            schema["description"] = field["d"]
+        if description:
+            schema["description"] = description
         if "df" in field:
             schema["default"] = field["df"]
         elif field.get("r") and field["t"] in _ZERO and not field.get("p"):
@@ -188,8 +190,20 @@ class Components:
 
 
 def _type_meta() -> dict[str, Json]:
-    fields = types.specs()["io.k8s.api.core.v1.ConfigMap"]["f"]
-    return {key: {"type": "string", "description": fields[key]["d"]} for key in ("apiVersion", "kind")}
+    return {
+        "apiVersion": {
+            "type": "string",
+            "description": "APIVersion defines the versioned schema of this representation of an object. Servers "
+            "should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: "
+            "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources",
+        },
+        "kind": {
+            "type": "string",
+            "description": "Kind is a string value representing the REST resource this object represents. Servers may "
+            "infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: "
+            "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds",
+        },
+    }
 
 
 def gvk(kind: Kind, name: str) -> Object:
