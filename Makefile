@@ -48,7 +48,11 @@ format: $(VENV)/.dev ## mend what ruff can mend
 crds: $(VENV)/.sandbox ## write crds/*.yaml and all else that is generated from the models
 	@$(BIN)/switchboard generate
 
-bench: $(VENV)/.dev ## the figures, as ratios of runs side by side
+$(VENV)/.bench: requirements/bench.txt pyproject.toml $(VENV)/.dev
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/bench.txt
+	@touch $@
+
+bench: $(VENV)/.bench ## the figures, as ratios of runs side by side
 	@$(BIN)/python -m tests.bench
 
 lock: $(VENV)/.bootstrap ## pin what pyproject.toml asks for, with hashes
@@ -57,6 +61,7 @@ lock: $(VENV)/.bootstrap ## pin what pyproject.toml asks for, with hashes
 	@$(LOCK) pyproject.toml --extra models --extra google --extra groq --extra mistral --constraint requirements/runtime.txt -o requirements/image.txt
 	@$(LOCK) pyproject.toml --extra sandbox --constraint requirements/runtime.txt -o requirements/sandbox.txt
 	@$(LOCK) pyproject.toml --extra dev --constraint requirements/sandbox.txt -o requirements/dev.txt
+	@$(LOCK) pyproject.toml --extra bench --constraint requirements/dev.txt -o requirements/bench.txt
 
 clean: ## remove all that was installed and built here
 	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
