@@ -1,8 +1,8 @@
 """The Go types of built-in kinds: what comes of an object when it is decoded into one and encoded again.
 
 `types.json` is the wire format of Kubernetes' API as facts: fields in Go's order, with their types, flags and protobuf
-numbers. Decoding drops and reports unknown fields and refuses wrong types as Go's decoder does; encoding leaves out what
-`omitempty` leaves out.
+numbers. Decoding drops and reports unknown fields and refuses wrong types as Go's decoder does; encoding leaves out
+what `omitempty` leaves out.
 """
 
 from __future__ import annotations

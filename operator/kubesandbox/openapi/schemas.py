@@ -194,8 +194,8 @@ def _type_meta() -> dict[str, Json]:
         "apiVersion": {
             "type": "string",
             "description": "APIVersion defines the versioned schema of this representation of an object. Servers "
-            "should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: "
-            "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources",
+            "should convert recognized schemas to the latest internal value, and may reject unrecognized values. More "
+            "info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources",
         },
         "kind": {
             "type": "string",
