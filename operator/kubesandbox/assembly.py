@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
-from kubesandbox import crud, podlogs, scale, subresources
+from kubesandbox import crud, kubeconfig, podlogs, scale, subresources
 from kubesandbox.builtin import catalog
 from kubesandbox.cluster import Cluster
 from kubesandbox.custom.cleanup import DefinitionCleanup
+from kubesandbox.expiry import expire_events
 from kubesandbox.gc import GarbageCollector
 from kubesandbox.hostile import Hostility
 from kubesandbox.namespaces import NamespaceController
@@ -21,7 +24,11 @@ from kubesandbox.rbac.aggregation import Aggregation
 from kubesandbox.rbac.defaults import cluster_role_bindings, cluster_roles
 from kubesandbox.rbac.escalation import EscalationCheck
 from kubesandbox.server import ApiServer
+from kubesandbox.tls import new_identity
 from kubesandbox.wire.protocol import Server
+
+if TYPE_CHECKING:
+    from kubesandbox.client import Config
 
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 _log = logging.getLogger(__name__)
@@ -39,6 +46,7 @@ class Options:
     node_name: str = "kubesandbox"
     router_port: int = 0
     hostile: int | None = None  # the seed of a hostile cluster
+    tls: bool = False
     stop_seconds: float = 3.0  # what containers get to end when the sandbox ends
 
 
@@ -79,6 +87,9 @@ class Sandbox:
         self.cluster = new_cluster(rbac=self.options.rbac)
         if self.options.hostile is not None:
             self.cluster.hostility = Hostility(self.options.hostile)
+        self.identity = new_identity(self.options.host) if self.options.tls else None
+        if self.identity:
+            self.cluster.admin_token = secrets.token_urlsafe(32)
         self._server = Server(ApiServer(self.cluster))
         self._tasks: list[asyncio.Task[None]] = []
         self._ready: list[asyncio.Event] = []
@@ -88,10 +99,12 @@ class Sandbox:
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"http://{self.options.host}:{self.port}"
+        return f"{'https' if self.identity else 'http'}://{self.options.host}:{self.port}"
 
     async def __aenter__(self) -> Self:
-        self.port = await self._server.start(self.options.host, self.options.port)
+        context = self.identity.context if self.identity else None
+        self.port = await self._server.start(self.options.host, self.options.port, ssl=context)
+        self._tasks.append(asyncio.create_task(expire_events(self.cluster)))
         if self.options.controllers:
             self._run(self._controllers)
         if self.options.node:
@@ -127,6 +140,17 @@ class Sandbox:
         for task in done:
             task.result()
 
+    def write_kubeconfig(self, path: Path) -> None:
+        """Write the administrator's kubeconfig."""
+        authority = self.identity.certificate if self.identity else None
+        kubeconfig.write(path, self.url, certificate_authority=authority, token=self.cluster.admin_token)
+
+    def _client_config(self) -> Config:
+        from kubesandbox.client import Config
+
+        authority = self.identity.certificate if self.identity else None
+        return Config(self.url, ca_data=authority, token=self.cluster.admin_token)
+
     def _run(self, part: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
         event = asyncio.Event()
         self._ready.append(event)
@@ -135,15 +159,15 @@ class Sandbox:
     async def _controllers(self, ready: asyncio.Event) -> None:
         await asyncio.to_thread(_import_client)
         from kubesandbox import controllers
-        from kubesandbox.client import Client, Config
+        from kubesandbox.client import Client
 
-        async with Client(Config(self.url), user_agent="kube-controller-manager") as client:
+        async with Client(self._client_config(), user_agent="kube-controller-manager") as client:
             await controllers.run(client, ready.set)
 
     async def _node(self, ready: asyncio.Event) -> None:
         await asyncio.to_thread(_import_client)
         from kubesandbox import node
-        from kubesandbox.client import Client, Config
+        from kubesandbox.client import Client
 
         def started(running: node.Node) -> None:
             self.router_url = running.router_url
@@ -156,7 +180,7 @@ class Sandbox:
         )
         if self.cluster.hostility:
             options = replace(options, mount_lag=self.cluster.hostility.mount_lag)
-        async with Client(Config(self.url), user_agent="kubelet") as client:
+        async with Client(self._client_config(), user_agent="kubelet") as client:
             await node.run(client, options, started)
 
 

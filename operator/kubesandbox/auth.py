@@ -26,4 +26,5 @@ class User:
 
 # client-go sends no token over plain HTTP: who comes with nothing is the person who started the sandbox.
 ADMIN = User("kubernetes-admin", (MASTERS, "kubeadm:cluster-admins", AUTHENTICATED))
+ANONYMOUS = User("system:anonymous", ("system:unauthenticated",))
 CONTROLLER = User("system:kube-controller-manager", (MASTERS, AUTHENTICATED))

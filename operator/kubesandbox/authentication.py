@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hmac
+import ipaddress
 from typing import TYPE_CHECKING
 
 from kubesandbox import errors
-from kubesandbox.auth import ADMIN, AUTHENTICATED, User
+from kubesandbox.auth import ADMIN, ANONYMOUS, AUTHENTICATED, User
 from kubesandbox.paths import RequestInfo
 from kubesandbox.rbac.authorizer import refusal
 from kubesandbox.tokens import account_user
@@ -20,14 +22,32 @@ _EXTRA = "impersonate-extra-"
 def authenticate(cluster: Cluster, request: HttpRequest) -> User:
     """The request's user; 401 for a credential that is worth nothing, 403 for an impersonation not allowed."""
     header = request.headers.get("authorization", "")
-    user = ADMIN
-    if header:
-        scheme, _, token = header.partition(" ")
-        found = cluster.tokens.check(token.strip()) if scheme.lower() == "bearer" else "no bearer token"
-        if isinstance(found, str):
+    if not header:
+        if cluster.admin_token is None and not _is_local(request.headers.get("host", "")):
             raise errors.unauthorized()
-        user = found
-    return _impersonated(cluster, request, user)
+        return _impersonated(cluster, request, ADMIN if cluster.admin_token is None else ANONYMOUS)
+    scheme, _, token = header.partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer":
+        raise errors.unauthorized()
+    if cluster.admin_token is not None and hmac.compare_digest(token.encode(), cluster.admin_token.encode()):
+        return _impersonated(cluster, request, ADMIN)
+    found = cluster.tokens.check(token)
+    if isinstance(found, str):
+        raise errors.unauthorized()
+    return _impersonated(cluster, request, found)
+
+
+def _is_local(host: str) -> bool:
+    """Whether a Host header is an address or this machine: a web page under another name is not let in as admin."""
+    name = host.rsplit(":", 1)[0].strip("[]") if not host.endswith("]") else host.strip("[]")
+    if name in {"", "localhost"}:
+        return True
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _impersonated(cluster: Cluster, request: HttpRequest, user: User) -> User:

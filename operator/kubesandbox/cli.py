@@ -51,6 +51,11 @@ def _parser() -> argparse.ArgumentParser:
         "--no-controllers", action="store_true", help="the API only: no Deployment is rolled out, no pod is scheduled"
     )
     parser.add_argument(
+        "--tls",
+        action="store_true",
+        help="listen with TLS, so that clients send tokens: who shows none is anonymous, the kubeconfig has one",
+    )
+    parser.add_argument(
         "--hostile",
         type=int,
         nargs="?",
@@ -63,7 +68,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 async def _serve(options: argparse.Namespace) -> None:
-    from kubesandbox import kubeconfig
     from kubesandbox.assembly import Options, Sandbox
 
     done = asyncio.Event()
@@ -78,11 +82,12 @@ async def _serve(options: argparse.Namespace) -> None:
         node=not options.no_node,
         router_port=options.router_port,
         hostile=options.hostile,
+        tls=options.tls,
         stop_seconds=options.stop_seconds,
     )
     async with Sandbox(chosen) as sandbox:
         if options.kubeconfig:
-            kubeconfig.write(options.kubeconfig, sandbox.url)
+            sandbox.write_kubeconfig(options.kubeconfig)
         print(f"kubesandbox is ready at {sandbox.url}", flush=True)
         ended = asyncio.create_task(done.wait())
         failed = asyncio.create_task(sandbox.failed())

@@ -30,6 +30,8 @@ class Cluster:
         self.admission = Admission(self)
         self.tokens = Tokens(self.store)
         self.authorizer = Authorizer(self.store)
+        # With TLS, the administrator shows a token; over plain HTTP, whoever shows nothing is the administrator.
+        self.admin_token: str | None = None
         self.hostility: Hostility | None = None
         self.extensions: dict[type, object] = {}  # what strategies keep of their own, by its class
         self.subresources: dict[tuple[str, str, str], SubresourceHandler] = {}

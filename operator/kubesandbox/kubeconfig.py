@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import tempfile
 from pathlib import Path
 
 
-def write(path: Path, server: str, *, certificate_authority: str = "") -> None:
+def write(path: Path, server: str, *, certificate_authority: bytes | None = None, token: str | None = None) -> None:
     """Write a kubeconfig with one cluster and one user, readable by its owner only, in one step."""
     cluster = {"server": server}
     if certificate_authority:
-        cluster["certificate-authority-data"] = certificate_authority
+        cluster["certificate-authority-data"] = base64.b64encode(certificate_authority).decode()
     body = {
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [{"name": "kubesandbox", "cluster": cluster}],
-        "users": [{"name": "kubernetes-admin", "user": {}}],
+        "users": [{"name": "kubernetes-admin", "user": {"token": token} if token else {}}],
         "contexts": [{"name": "kubesandbox", "context": {"cluster": "kubesandbox", "user": "kubernetes-admin"}}],
         "current-context": "kubesandbox",
     }

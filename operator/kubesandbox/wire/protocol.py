@@ -9,6 +9,7 @@ import zlib
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
+from ssl import SSLContext
 from typing import cast
 
 import httptools
@@ -53,7 +54,7 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._send(Answer(501, b"kubesandbox does not implement upgraded connections\n", "text/plain"), close=True)
+            pass  # the request has been taken; the answer says that nothing is upgraded here
         except httptools.HttpParserError:
             self._send(Answer(400, b"400 Bad Request", "text/plain; charset=utf-8"), close=True)
 
@@ -179,15 +180,11 @@ class Server:
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
 
-    async def start(self, host: str, port: int, **options: object) -> int:
+    async def start(self, host: str, port: int, *, ssl: SSLContext | None = None) -> int:
         """Listen; gives the port, which port 0 leaves to the system."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: Connection(self._handler, self._connections),
-            host,
-            port,
-            backlog=512,
-            **options,  # type: ignore[call-overload]
+            lambda: Connection(self._handler, self._connections), host, port, backlog=512, ssl=ssl
         )
         return int(self._server.sockets[0].getsockname()[1])
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import ssl
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests.conformance.kubesandbox.conftest import serving
@@ -211,4 +217,35 @@ def test_a_policy_that_does_not_compile_is_refused(ask: Api, space: str) -> None
 def test_what_policies_cannot_do_here_is_501(ask: Api, space: str) -> None:
     expression = "authorizer.group('').resource('pods').check('get').allowed()"
     reply = ask("POST", POLICIES, policy(space, space, expression)[0])
+    assert (reply.status, reply.body["reason"]) == (501, "NotImplemented")
+
+
+def test_with_tls_who_shows_no_token_is_anonymous_and_the_kubeconfig_has_one(tmp_path: Path) -> None:
+    with serving(Options(controllers=False, node=False, tls=True, rbac=True)) as sandbox:
+        sandbox.write_kubeconfig(tmp_path / "kubeconfig")
+        config = json.loads((tmp_path / "kubeconfig").read_text())
+        authority = base64.b64decode(config["clusters"][0]["cluster"]["certificate-authority-data"])
+        context = ssl.create_default_context(cadata=authority.decode())
+
+        def status(headers: dict[str, str]) -> int:
+            request = urllib.request.Request(f"{sandbox.url}/api/v1/namespaces", headers=headers)
+            try:
+                with urllib.request.urlopen(request, context=context) as response:
+                    return int(response.status)
+            except urllib.error.HTTPError as error:
+                with error:
+                    return error.code
+
+        assert status({}) == 403
+        assert status({"Authorization": f"Bearer {config['users'][0]['user']['token']}"}) == 200
+
+
+def test_a_request_under_another_hosts_name_is_nobodys(ask: Api) -> None:
+    assert Api(ask.url, {"Host": "evil.example.com"})("GET", "/api/v1/namespaces").status == 401
+    assert Api(ask.url, {"Host": "localhost:1234"})("GET", "/api/v1/namespaces").status == 200
+
+
+def test_an_upgrade_is_refused_with_a_status(ask: Api, space: str) -> None:
+    upgrade = {"Connection": "Upgrade", "Upgrade": "SPDY/3.1"}
+    reply = Api(ask.url, upgrade)("POST", f"/api/v1/namespaces/{space}/pods/p/exec", command="true")
     assert (reply.status, reply.body["reason"]) == (501, "NotImplemented")
