@@ -3,9 +3,12 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
+IMAGE ?= ghcr.io/switchboard-dev/switchboard
+CHARTS ?= oci://ghcr.io/switchboard-dev/charts
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-.PHONY: demo test check bench crds lock clean
+.PHONY: demo test check format bench crds lock e2e image chart wheel publish-image publish-chart clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -40,6 +43,9 @@ check: $(VENV)/.dev ## lint, types, import rules, generated files fresh
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/switchboard generate --check
+	@$(BIN)/hadolint Dockerfile tests/e2e/Dockerfile
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yaml
+	@$(BIN)/zizmor --offline --no-progress --quiet .github
 
 format: $(VENV)/.dev ## mend what ruff can mend
 	@$(BIN)/ruff check --fix .
@@ -54,6 +60,29 @@ $(VENV)/.bench: requirements/bench.txt pyproject.toml $(VENV)/.dev
 
 bench: $(VENV)/.bench ## the figures, as ratios of runs side by side
 	@$(BIN)/python -m tests.bench
+
+e2e: $(VENV)/.sandbox ## the chart on a real cluster (kind); ARGS="--kubernetes v1.37.0" or "--kubeconfig FILE …"
+	@$(BIN)/python tests/e2e/run.py $(ARGS)
+
+image: ## build the image of both processes
+	@docker build --tag $(IMAGE):$(VERSION) .
+
+chart: $(VENV)/.dev ## package the chart into dist/
+	@mkdir -p dist
+	@$(BIN)/python -c 'import helm_python; print(helm_python.package("charts/switchboard", destination="dist"))'
+
+wheel: $(VENV)/.bootstrap ## build the Python package into dist/
+	@$(UV) build --quiet --wheel --sdist --out-dir dist
+
+publish-image: ## build for all platforms with SBOM and provenance, push, and sign by digest
+	@mkdir -p dist
+	@docker buildx build --platform linux/amd64,linux/arm64 --sbom=true --provenance=mode=max --push \
+		--metadata-file dist/image.json --tag $(IMAGE):$(VERSION) .
+	@cosign sign --yes $(IMAGE)@$$(sed -n 's/.*"containerimage.digest": "\([^"]*\)".*/\1/p' dist/image.json)
+
+publish-chart: chart ## push the packaged chart, and sign it by digest
+	@helm push dist/switchboard-$(VERSION).tgz $(CHARTS) 2>&1 | tee dist/chart.txt
+	@cosign sign --yes $(CHARTS:oci://%=%)/switchboard@$$(sed -n 's/^Digest: //p' dist/chart.txt)
 
 lock: $(VENV)/.bootstrap ## pin what pyproject.toml asks for, with hashes
 	@$(LOCK) requirements/bootstrap.in -o requirements/bootstrap.txt

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -214,3 +215,21 @@ def test_the_dashboard_is_json_and_the_alerts_are_rules() -> None:
     rules = one(objects, "PrometheusRule")["spec"]["groups"][0]["rules"]
     assert all({"alert", "expr", "labels", "annotations"} <= set(rule) for rule in rules)
     assert {rule["labels"]["severity"] for rule in rules} == {"critical", "warning"}
+
+
+def test_package_chart_and_image_have_one_version() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text("utf-8"))
+    assert chart["version"] == chart["appVersion"] == project
+    assert OperatorSettings.model_fields["image"].default == f"switchboard:{project}"
+
+
+def test_the_image_is_locked_to_what_the_other_locks_hold() -> None:
+    def pins(name: str) -> dict[str, str]:
+        lines = (ROOT / "requirements" / name).read_text("utf-8").splitlines()
+        return {package: version for line in lines if "==" in line for package, _, version in [line.partition("==")]}
+
+    runtime, image = pins("runtime.txt"), pins("image.txt")
+    assert runtime.items() <= image.items()
+    assert {"anthropic", "openai", "google-genai", "groq", "mistralai"} <= set(image)
+    assert not {"common-expression-language", "jsonpath-ng", "pytest"} & set(image)
