@@ -52,7 +52,18 @@ class Server:
             if self._user is not None:
                 for path in (self.directory, self._data):
                     os.chown(path, self._user.pw_uid, self._user.pw_gid)
-            self._run("initdb", "-D", str(self._data), "-U", "switchboard", "--auth=trust", "-E", "UTF8", "--no-locale")
+            self._run(
+                "initdb",
+                "-D",
+                str(self._data),
+                "-U",
+                "switchboard",
+                "--auth=trust",
+                "-E",
+                "UTF8",
+                "--no-locale",
+                "--no-sync",
+            )
             self.start()
         except BaseException:
             self.__exit__(None, None, None)

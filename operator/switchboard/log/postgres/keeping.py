@@ -37,11 +37,15 @@ class Keeping:
         gone = 0
         async with self._database.connection() as connection:
             # Conversations without a message are those that only say that somebody opted out.
-            found = await connection.fetch(
-                "SELECT name FROM switchboard_conversations WHERE agent = $1 AND provider = ANY($2)"
-                " AND last_message_time < $3 AND ready_at IS NULL ORDER BY last_message_time, name LIMIT $4",
-                *(self._agent, PROVIDERS, before, limit),
-            )
+            found = [
+                row
+                for provider in PROVIDERS
+                for row in await connection.fetch(
+                    "SELECT name FROM switchboard_conversations WHERE agent = $1 AND provider = $2"
+                    " AND last_message_time < $3 AND ready_at IS NULL ORDER BY last_message_time, name LIMIT $4",
+                    *(self._agent, provider, before, limit),
+                )
+            ]
         for row in found:
             if gone >= limit:
                 break

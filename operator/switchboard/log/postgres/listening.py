@@ -8,6 +8,7 @@ commit, by itself; a pod that dies in between has rung for nobody, which is why 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Callable
@@ -59,7 +60,7 @@ class Listener:
                 )
             finally:
                 if connection is not None:
-                    connection.terminate()
+                    await _end(connection)
             longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(failures, 10))
             await asyncio.sleep(random.uniform(longest / 2, longest))  # noqa: S311 - jitter
 
@@ -87,3 +88,8 @@ class Listener:
     def _on_notify(self, _connection: object, _pid: int, _channel: str, topic: object) -> None:
         if topic == self._topic:
             self._heard()
+
+
+async def _end(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+        await connection.close(timeout=1)

@@ -76,7 +76,7 @@ class Reading:
         """As the protocol says."""
         where = _Where(self._agent)
         where.add("c.agent = $1")
-        where.add("c.provider = ANY({}::text[])", _providers(query))
+        _of_provider(where, query, "c")
         _of_conversation(where, query)
         _between(where, query, cursor, ("c.last_message_time", "c.name", str))
         sql = (
@@ -91,7 +91,7 @@ class Reading:
         """As the protocol says."""
         where = _Where(self._agent)
         where.add("m.agent = $1")
-        where.add("m.provider = ANY({}::text[])", _providers(query))
+        _of_provider(where, query, "m")
         _in_conversations(where, query, "m")
         _between(where, query, cursor, ("m.time", "m.id", int))
         sql = f"{rows.MESSAGES} WHERE {where} ORDER BY m.time DESC, m.id DESC"
@@ -120,8 +120,17 @@ class Reading:
 
 
 def _providers(query: Query) -> list[str]:
-    """All that are known, where none is asked for: the index begins with the provider."""
+    """All that are known, where none is asked for."""
     return [name for name in PROVIDERS if query.provider in {None, name}]
+
+
+def _of_provider(where: _Where, query: Query, table: str) -> None:
+    """The index begins with the provider. It gives its order only for one: `= ANY` of several has all rows sorted."""
+    wanted = _providers(query)
+    if len(wanted) == 1:
+        where.add(f"{table}.provider = {{}}", wanted[0])
+    else:
+        where.add(f"{table}.provider = ANY({{}}::text[])", wanted)
 
 
 def _of_conversation(where: _Where, query: Query) -> None:

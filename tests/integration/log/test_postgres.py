@@ -1,0 +1,251 @@
+"""What only a database does: migrations, restarts, group commit, indices, connection strings."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, aclosing
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+from tests.integration.log import on_postgres
+from tests.integration.log.harness import CONTACT, World, conversation, open_log
+from tests.postgres import Server
+
+from switchboard.log.errors import LogError, LogMisconfigured, LogUnavailable, SchemaMismatch
+from switchboard.log.postgres import PostgresLog, migrate
+from switchboard.log.postgres.schema import migrations
+from switchboard.log.records import Query, Turn
+
+NEWEST = len(migrations())
+
+
+@pytest.fixture
+async def schema(database_server: Server) -> AsyncIterator[str]:
+    """The connection string of an empty schema."""
+    connection = await asyncpg.connect(database_server.dsn())
+    await connection.execute("DROP SCHEMA IF EXISTS empty CASCADE; CREATE SCHEMA empty")
+    yield f"{database_server.dsn()}&search_path=empty"
+    await connection.execute("DROP SCHEMA empty CASCADE")
+    await connection.close()
+
+
+@pytest.fixture
+async def database(database_server: Server) -> AsyncIterator[World]:
+    """A log in the database."""
+    async with AsyncExitStack() as exits:
+        store = await on_postgres.backend(database_server, exits)
+        yield World(store, await open_log(store, exits, "support"), exits)
+
+
+@pytest.fixture(scope="module")
+def fragile_server() -> Iterator[Server]:
+    """A server that tests may stop."""
+    with Server() as server:
+        yield server
+
+
+@pytest.fixture
+async def fragile(fragile_server: Server) -> AsyncIterator[World]:
+    """A log in a database that the test may stop and start."""
+    async with AsyncExitStack() as exits:
+        store = await on_postgres.backend(fragile_server, exits)
+        yield World(store, await open_log(store, exits, "support"), exits)
+
+
+async def ask(dsn: str, sql: str, *values: Any) -> Any:
+    connection = await asyncpg.connect(dsn)
+    try:
+        return await connection.fetchval(sql, *values)
+    finally:
+        await connection.close()
+
+
+async def test_migrations_run_once_however_many_pods_start_at_once(schema: str) -> None:
+    before = await asyncio.gather(*(migrate(schema) for _ in range(8)))
+    assert sorted(before) == [0, *[NEWEST] * 7]
+    assert await ask(schema, "SELECT count(*) FROM switchboard_schema") == NEWEST
+    assert await migrate(schema) == NEWEST
+
+
+async def test_a_database_that_was_not_migrated_is_refused_with_what_to_run(schema: str) -> None:
+    with pytest.raises(
+        SchemaMismatch, match=rf"version 0, this program's is {NEWEST}: run `switchboard webhook check`"
+    ):
+        await PostgresLog(schema, namespace="acme", agent="support").start()
+
+
+async def test_a_newer_database_is_refused_only_if_it_needs_a_newer_program(schema: str) -> None:
+    await migrate(schema)
+    await ask(schema, "INSERT INTO switchboard_schema (version, oldest) VALUES ($1, $2)", NEWEST + 1, NEWEST)
+    log = PostgresLog(schema, namespace="acme", agent="support")
+    await log.start()
+    await log.close()
+    await migrate(schema)
+    await ask(schema, "UPDATE switchboard_schema SET oldest = $1 WHERE version = $1", NEWEST + 1)
+    for refused in (log.start(), migrate(schema)):
+        with pytest.raises(SchemaMismatch, match=f"needs a program of at least version {NEWEST + 1}"):
+            await refused
+
+
+@pytest.mark.parametrize(
+    ("dsn", "error"),
+    [
+        ("postgresql://switchboard:hunter2@127.0.0.1:1/acme", LogUnavailable),
+        ("mysql://switchboard:hunter2@db/acme", LogMisconfigured),
+        ("hunter2", LogMisconfigured),
+        ("postgresql://switchboard:hunter2@[/acme", LogMisconfigured),
+    ],
+)
+async def test_a_connection_string_that_leads_nowhere_is_told_without_its_password(
+    dsn: str, error: type[LogError]
+) -> None:
+    for attempt in (PostgresLog(dsn, namespace="acme", agent="support").start(), migrate(dsn)):
+        with pytest.raises(error) as caught:
+            await attempt
+        assert "hunter2" not in str(caught.value)
+
+
+async def test_a_database_that_is_not_there_is_for_a_person_to_mend(database_server: Server) -> None:
+    with pytest.raises(LogMisconfigured, match="nowhere"):
+        await migrate(database_server.dsn("nowhere"))
+
+
+async def test_the_log_is_back_when_the_database_is(fragile: World, fragile_server: Server) -> None:
+    await fragile.told("before")
+    other = await fragile.another()
+    async with aclosing(other.wakeups()) as wakeups, asyncio.timeout(60):  # type: ignore[type-var]
+        await anext(wakeups)
+        fragile_server.stop()
+        with pytest.raises(LogUnavailable):
+            await fragile.told("meanwhile")
+        assert not fragile.log.ready
+        with pytest.raises(LogUnavailable):
+            await other.claim("pod-b", "support-v1", seconds=30, live=True)
+        fragile_server.start()
+        await fragile.told("after")
+        assert fragile.log.ready
+        assert await fragile.states(conversation()) == [("before", "Waiting"), ("after", "Waiting")]
+        while (turn := await fragile.claim(other, "pod-b")) is None:
+            await anext(wakeups)
+        assert [message.body for message in turn.messages] == ["before", "after"]
+        await other.release(await other.finish(turn, fragile.outcome(), []))
+        assert await fragile.claim(other, "pod-b") is None
+        await fragile.told("rings again")
+        while await fragile.claim(other, "pod-b") is None:
+            await anext(wakeups)
+
+
+async def test_whoever_comes_during_a_commit_is_in_the_next_one(database: World) -> None:
+    statements = 0
+    store = database.log._database  # type: ignore[attr-defined]
+    statement = store.statement
+
+    async def counted(work: Any) -> Any:
+        nonlocal statements
+        statements += 1
+        return await statement(work)
+
+    store.statement = counted
+    messages = [database.inbound(f"m{index}", contact=f"+1500555{index:04d}") for index in range(200)]
+    await asyncio.gather(*(database.log.record(message) for message in messages))
+    assert statements <= 10
+    await database.told("alone")
+    assert statements <= 11
+
+
+async def test_one_message_that_cannot_be_recorded_does_not_take_others_with_it(database: World) -> None:
+    store = database.log._database  # type: ignore[attr-defined]
+    statement = store.statement
+
+    async def failing(work: Any) -> Any:
+        store.statement = statement
+        raise LogUnavailable("the database is away")
+
+    store.statement = failing
+    first = asyncio.ensure_future(database.log.record(database.inbound("one")))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    second = asyncio.ensure_future(database.log.record(database.inbound("two")))
+    with pytest.raises(LogUnavailable):
+        await first
+    assert (await second).state == "Waiting"
+
+
+async def test_no_query_reads_a_whole_table(database: World) -> None:
+    contacts = [f"+1415555{index:04d}" for index in range(400)]
+    for start in range(0, 4000, 500):
+        await asyncio.gather(
+            *(
+                database.log.record(database.inbound(f"m{index}", contact=contacts[index % 400], state="Ignored"))
+                for index in range(start, start + 500)
+            )
+        )
+    turn = await _one_turn(database)
+    connection = database.backend.connection  # type: ignore[attr-defined]
+    await connection.execute(
+        "INSERT INTO switchboard_executions (agent, name, conversation, revision, messages, state, start_time)"
+        " SELECT agent, name || '-' || n, name, 'support-v1', '{}', 'Succeeded', now() - n * interval '1 hour'"
+        " FROM switchboard_conversations CROSS JOIN generate_series(2, 12) n"
+    )
+    await connection.execute("ANALYZE")
+    await database.log.close()
+    before = await _sequential_scans(connection)
+    reader = await database.another()
+    now = await database.now()
+    name = turn.conversation.name
+    for query in (
+        Query(),
+        Query(provider="twilio"),
+        Query(contact=contacts[7]),
+        Query(since=now - timedelta(hours=1), until=now),
+        Query(conversation=name),
+        Query(contact=contacts[7], since=now - timedelta(hours=1)),
+    ):
+        await reader.conversations(query)
+        await reader.messages(query)
+        await reader.executions(query)
+    await reader.history(name, before=1000, limit=20)
+    await reader.known("twilio", "AC", [f"SM{index}" for index in range(5)])
+    await reader.replies_since(name, now)
+    await reader.working("support-v1")
+    await reader.expire(now - timedelta(days=1))
+    await reader.claim("pod-b", "support-v1", seconds=30, live=True)
+    await reader.record(database.inbound("one more", contact=contacts[3]))
+    await reader.close()
+    after = await _sequential_scans(connection)
+    assert after == before
+
+
+async def _one_turn(world: World) -> Turn:
+    await world.told(contact="+14155550007")
+    turn = await world.answered("answer")
+    await world.log.cancel(turn, turn.outbound[0], error="no")
+    await world.log.release(turn)
+    return turn
+
+
+async def _sequential_scans(connection: asyncpg.Connection[asyncpg.Record]) -> dict[str, int]:
+    """Once the logs' connections have ended, and with that told what they counted."""
+    async with asyncio.timeout(10):
+        while await connection.fetchval("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'switchboard'"):
+            await asyncio.sleep(0)
+    found = await connection.fetch(
+        "SELECT relname, seq_scan FROM pg_stat_user_tables WHERE schemaname = current_schema() AND relname IN"
+        " ('switchboard_messages', 'switchboard_conversations', 'switchboard_executions')"
+    )
+    assert len(found) == 3
+    return {row["relname"]: row["seq_scan"] for row in found}
+
+
+async def test_conversations_keep_their_names_when_the_cluster_is_made_anew(database: World) -> None:
+    recorded = await database.log.record(database.inbound())
+    again = await database.another()
+    assert (await again.record(database.inbound("more"))).conversation == recorded.conversation
+    elsewhere = PostgresLog(database.backend.dsn, namespace="another", agent="support")  # type: ignore[attr-defined]
+    database.exits.push_async_callback(elsewhere.close)
+    await elsewhere.start()
+    assert (await elsewhere.record(database.inbound(contact=CONTACT))).conversation != recorded.conversation
+    assert len((await elsewhere.messages(Query())).items) == 1
