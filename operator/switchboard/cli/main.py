@@ -134,8 +134,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
                 return _run(test(arguments.resource, arguments.namespace, arguments.timeout))
             case _:
+                from switchboard.sandbox.story import Story
+
+                story = Story()
+                story.title("Switchboard on this machine")  # the imports of what follows take a moment
                 from switchboard.sandbox.demo import demo
 
-                return demo(arguments.directory, stay=not arguments.exit and sys.stdin.isatty())
+                return demo(story, arguments.directory, stay=not arguments.exit and sys.stdin.isatty())
     except ValidationError as error:
         _fail(error)

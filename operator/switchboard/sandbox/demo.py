@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shlex
 import signal
-import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -27,13 +27,16 @@ from switchboard.kube.resources import (
 )
 from switchboard.sandbox import stack
 from switchboard.sandbox.phone import Phone
-from switchboard.sandbox.processes import ProcessFailed
+from switchboard.sandbox.processes import Guard, ProcessFailed
 from switchboard.sandbox.stack import Cluster, Kubectl, Manifest, NotInTime, condition, reason
 from switchboard.sandbox.story import Story
 from switchboard.sandbox.tables import table
 from switchboard.sandbox.twilio.control import Control
 from switchboard.sandbox.twilio.control_models import AccountSpec, NumberSpec, SenderSpec
 
+WIDE = 110
+LEFT_OUT = {"Direction", "Channel"}
+"""Columns that a terminal of less than WIDE columns has no room for."""
 QUICKSTART = Path("examples/quickstart")
 PERSON = "+14155550100"
 OLD_WEBHOOK = "https://old.example.com/sms"
@@ -47,23 +50,23 @@ SHOWN: Sequence[tuple[str, ResourceType, Sequence[str] | None]] = (
 )
 
 
-def demo(directory: Path, *, stay: bool) -> int:
+def demo(story: Story, directory: Path, *, stay: bool) -> int:
     """Runs the demo.
 
     Args:
+        story: Where it is told; it has its title already.
         directory: Where logs and the kubeconfig are put.
         stay: Whether a phone to type into is offered after the answers.
 
     Returns:
         0; or 1 when something did not come up, whose reason was printed; or 130 after Ctrl-C.
     """
-    story = Story()
     if not QUICKSTART.is_dir():
         story.say(f"{QUICKSTART} is not here: run the demo in a checkout of Switchboard.")
         return 1
-    directory.mkdir(parents=True, exist_ok=True)
     try:
-        return asyncio.run(_until_signalled(_demo(story, directory.resolve(), stay=stay)))
+        directory.mkdir(parents=True, exist_ok=True)
+        return asyncio.run(_guarded(story, directory.resolve(), stay=stay))
     except (ProcessFailed, NotInTime, KubeError, aiohttp.ClientError, OSError, TimeoutError) as error:
         story.say(f"\nThe demo stopped: {str(error) or type(error).__name__}\nLogs: {directory.resolve()}")
         return 1
@@ -71,26 +74,33 @@ def demo(directory: Path, *, stay: bool) -> int:
         return 130
 
 
-async def _until_signalled(work: Coroutine[None, None, int]) -> int:
-    """Ends as Ctrl-C does when the terminal goes away or somebody terminates the process."""
-    task = asyncio.ensure_future(work)
+async def _guarded(story: Story, directory: Path, *, stay: bool) -> int:
+    """Ends, with all that was started, when it is interrupted, when the terminal goes, and when a part of it ends."""
+    guard = Guard()
+    work = asyncio.create_task(_demo(story, directory, guard, stay=stay))
+    failing = asyncio.create_task(guard.failure())
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, task.cancel)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, work.cancel)
+    await asyncio.wait({work, failing}, return_when=asyncio.FIRST_COMPLETED)
+    if failing.done():
+        work.cancel()
+        await asyncio.wait({work})
+        raise failing.result()
+    failing.cancel()
     try:
-        return await task
+        return work.result()
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
 
 
-async def _demo(story: Story, directory: Path, *, stay: bool) -> int:
+async def _demo(story: Story, directory: Path, guard: Guard, *, stay: bool) -> int:
     objects = stack.manifests(QUICKSTART)
     async with AsyncExitStack() as running:
-        story.title("Switchboard on this machine")
         async with story.step("a Kubernetes API and a node, embedded"):
-            cluster = await running.enter_async_context(stack.cluster(directory))
+            cluster = await running.enter_async_context(stack.cluster(directory, guard=guard))
         async with story.step("Twilio, simulated: an account, a number, a WhatsApp sender"):
-            url, control = await running.enter_async_context(stack.simulator(directory))
+            url, control = await running.enter_async_context(stack.simulator(directory, guard=guard))
             number = await _open_account(control, objects)
         kubectl = await running.enter_async_context(stack.kubectl(cluster.kubeconfig))
         async with story.step("kubectl apply -f crds/"):
@@ -101,7 +111,7 @@ async def _demo(story: Story, directory: Path, *, stay: bool) -> int:
             "SWITCHBOARD_TWILIO_BASE_URL": url,
         }
         async with story.step("the operator"):
-            await running.enter_async_context(stack.operator(directory, environment))
+            await running.enter_async_context(stack.operator(directory, environment, guard=guard))
 
         story.title(f"kubectl apply -f {QUICKSTART}/")
         await kubectl.apply(objects)
@@ -141,33 +151,50 @@ async def _open_account(control: Control, objects: Sequence[Manifest]) -> str:
 
 
 async def _connected(story: Story, kubectl: Kubectl, objects: Sequence[Manifest]) -> None:
-    """Shows what happens until the connector is connected."""
+    """Shows what happens until the connector is connected and the agent serves."""
     namespace = _namespace(objects)
     connector = next(entry for entry in objects if entry["kind"] == "TwilioConnector")["metadata"]["name"]
-    watching = [
-        asyncio.create_task(_narrate(story, kubectl, kind, namespace))
-        for kind in (AGENTS, AGENT_REVISIONS, TWILIO_CONNECTORS)
-    ]
+    agent = next(entry for entry in objects if entry["kind"] == "Agent")["metadata"]["name"]
+    told = _Told(story)
+
+    def connected(found: Manifest) -> bool:
+        told.tell(TWILIO_CONNECTORS, found)
+        return reason(found) == "Connected"
+
+    def serves(found: Manifest) -> bool:
+        told.tell(AGENTS, found)
+        return condition(found, "Ready").get("status") == "True"
+
+    narrating = asyncio.create_task(told.follow(kubectl, AGENT_REVISIONS, namespace))
     try:
-        await kubectl.until(TWILIO_CONNECTORS, connector, lambda it: reason(it) == "Connected", namespace)
+        await asyncio.gather(
+            kubectl.until(TWILIO_CONNECTORS, connector, connected, namespace),
+            kubectl.until(AGENTS, agent, serves, namespace),
+        )
     finally:
-        # The last line of each is printed before the tasks end: they run on the same loop as the wait above.
-        await asyncio.sleep(0)
-        for task in watching:
-            task.cancel()
-        await asyncio.gather(*watching, return_exceptions=True)
+        narrating.cancel()
+        await asyncio.gather(narrating, return_exceptions=True)
 
 
-async def _narrate(story: Story, kubectl: Kubectl, kind: ResourceType, namespace: str) -> None:
-    said: dict[str, str] = {}
-    async for event in kubectl.api.watch(kind, namespace):
-        found = event.items if isinstance(event, Synced) else [event.object] if isinstance(event, Changed) else []
-        for entry in found:
-            name = f"{kind.kind.lower()}/{entry['metadata']['name']}"
-            state = str(entry.get("status", {}).get("state") or reason(entry))
-            if state and said.get(name) != state:
-                said[name] = state
-                story.event(f"{name:<34} {state}", condition(entry, "Ready").get("message", ""))
+class _Told:
+    """Tells how objects stand, each state once."""
+
+    def __init__(self, story: Story) -> None:
+        self._story = story
+        self._states: dict[str, str] = {}
+
+    def tell(self, kind: ResourceType, found: Manifest) -> None:
+        name = f"{kind.kind.lower()}/{found['metadata']['name']}"
+        state = str(found.get("status", {}).get("state") or reason(found))
+        if state and self._states.get(name) != state:
+            self._states[name] = state
+            ready = condition(found, "Ready")
+            self._story.event(name, state, ready.get("message", ""), good=ready.get("status") == "True")
+
+    async def follow(self, kubectl: Kubectl, kind: ResourceType, namespace: str) -> None:
+        async for event in kubectl.api.watch(kind, namespace):
+            for found in event.items if isinstance(event, Synced) else [event.object]:
+                self.tell(kind, found)
 
 
 async def _delivered(kubectl: Kubectl, namespace: str) -> None:
@@ -185,23 +212,23 @@ async def _delivered(kubectl: Kubectl, namespace: str) -> None:
 
 async def _show(story: Story, kubectl: Kubectl, namespace: str) -> None:
     server = yaml.safe_load(kubectl.kubeconfig.read_text(encoding="utf-8"))["clusters"][0]["cluster"]["server"]
+    narrow = story.width is not None and story.width < WIDE
     async with aiohttp.ClientSession() as session:
-        for name, kind, columns in SHOWN:
+        for name, kind, shown in SHOWN:
+            columns = [column for column in shown if not (narrow and column in LEFT_OUT)] if shown else None
             story.title(f"kubectl get {name} -n {namespace}" + (" -o wide" if columns else ""))
             header, rows = await table(session, server + kind.path(namespace), columns)
             story.table(header, rows)
 
 
 async def _stay(story: Story, cluster: Cluster, phone: Phone, number: str, namespace: str) -> None:
-    story.title("Yours")
-    story.say(f"In another terminal:\n\n  export KUBECONFIG={os.fspath(cluster.kubeconfig)}")
-    story.say(
-        f"  kubectl get switchboard -n {namespace}\n  kubectl describe twilioconnector production-sms -n {namespace}\n"
+    story.title("Now you")
+    story.say("Everything stays up until you leave. In another terminal:\n")
+    story.commands(
+        f"export KUBECONFIG={shlex.quote(os.fspath(cluster.kubeconfig))}",
+        f"kubectl get switchboard -n {namespace}",
+        f"kubectl describe twilioconnector production-sms -n {namespace}",
     )
-    story.say(f"You are {phone.number}, writing to {number}.")
+    story.say(f"\nAnd here is a phone: you are {phone.number}, texting {number}.")
     with contextlib.suppress(asyncio.CancelledError):
         await phone.converse(number)
-
-
-if __name__ == "__main__":
-    sys.exit(demo(Path(".demo"), stay=sys.stdin.isatty()))

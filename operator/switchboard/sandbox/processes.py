@@ -41,6 +41,29 @@ def tail(path: Path, lines: int = 15) -> str:
     return "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
 
 
+class Guard:
+    """Notices when one of several processes ends by itself."""
+
+    def __init__(self) -> None:
+        self._ended: asyncio.Queue[ProcessFailed] = asyncio.Queue()
+        self._watching: set[asyncio.Task[None]] = set()
+
+    def watch(self, process: Process) -> None:
+        """Looks after one more, which was started."""
+        task = asyncio.create_task(self._watch(process))
+        self._watching.add(task)
+        task.add_done_callback(self._watching.discard)
+
+    async def _watch(self, process: Process) -> None:
+        code = await process.ended()
+        if not process.stopping:
+            self._ended.put_nowait(ProcessFailed(f"{process.name} ended by itself ({code}):\n{tail(process.log)}"))
+
+    async def failure(self) -> ProcessFailed:
+        """What ended, once something has."""
+        return await self._ended.get()
+
+
 class Process:
     """One child process, whose output goes to a log file."""
 
@@ -49,6 +72,7 @@ class Process:
     ) -> None:
         self.name = name
         self.log = log
+        self.stopping = False
         self._command = list(command)
         self._environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})}
         self._child: asyncio.subprocess.Process | None = None
@@ -121,6 +145,7 @@ class Process:
         """Terminates it, and kills it after `grace` seconds."""
         if self._child is None:
             return
+        self.stopping = True
         if self.running:
             self.signal(signal.SIGTERM)
             try:

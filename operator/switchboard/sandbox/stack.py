@@ -20,7 +20,7 @@ from switchboard.kube import resources
 from switchboard.kube.client import Changed, KubeApi, Synced, connect
 from switchboard.kube.resources import CRDS, ResourceType
 from switchboard.reconcile.permissions import webhook_cluster_role
-from switchboard.sandbox.processes import Process, ProcessFailed, free_port, tail
+from switchboard.sandbox.processes import Guard, Process, ProcessFailed, free_port, tail
 from switchboard.sandbox.twilio.control import Control
 
 MANAGER = "switchboard-sandbox"
@@ -59,7 +59,7 @@ class Cluster:
 
 @asynccontextmanager
 async def cluster(
-    directory: Path, kubeconfig: Path | None = None, *, options: Sequence[str] = ()
+    directory: Path, kubeconfig: Path | None = None, *, options: Sequence[str] = (), guard: Guard | None = None
 ) -> AsyncIterator[Cluster]:
     """The embedded cluster; or, with a kubeconfig, that cluster and a local node that joins it.
 
@@ -67,6 +67,7 @@ async def cluster(
         directory: Where logs, the kubeconfig and the pods' files are put.
         kubeconfig: Another cluster's.
         options: More arguments of `python -m kubesandbox`.
+        guard: Told of the process.
 
     Raises:
         ProcessFailed: it did not become ready.
@@ -79,7 +80,7 @@ async def cluster(
     command += ["--stop-seconds", "0", *options]
     process = Process("kubesandbox", command, directory / "kubesandbox.log")
     try:
-        await process.start()
+        await _start(process, guard)
         await process.first_line()
         yield Cluster(target, f"http://127.0.0.1:{router}", process)
     finally:
@@ -87,13 +88,13 @@ async def cluster(
 
 
 @asynccontextmanager
-async def simulator(directory: Path) -> AsyncIterator[tuple[str, Control]]:
+async def simulator(directory: Path, *, guard: Guard | None = None) -> AsyncIterator[tuple[str, Control]]:
     """The Twilio simulator as a process: its URL, and what steers it."""
     process = Process(
         "twilio", [sys.executable, "-m", "switchboard.sandbox.twilio", "--port", "0"], directory / "twilio.log"
     )
     try:
-        await process.start()
+        await _start(process, guard)
         ready = await process.first_line()
         url = re.search(r"http://[\w.:]+", ready)
         if url is None:
@@ -106,7 +107,7 @@ async def simulator(directory: Path) -> AsyncIterator[tuple[str, Control]]:
 
 @asynccontextmanager
 async def operator(
-    directory: Path, environment: Mapping[str, str], *, name: str = "operator"
+    directory: Path, environment: Mapping[str, str], *, name: str = "operator", guard: Guard | None = None
 ) -> AsyncIterator[Process]:
     """The operator as a process, once it is ready."""
     port = free_port()
@@ -117,11 +118,17 @@ async def operator(
         {"SWITCHBOARD_HEALTH_PORT": str(port), "SWITCHBOARD_IMAGE_PULL_POLICY": "Never", **environment},
     )
     try:
-        await process.start()
+        await _start(process, guard)
         await _answers(process, f"http://127.0.0.1:{port}/readyz")
         yield process
     finally:
         await process.stop()
+
+
+async def _start(process: Process, guard: Guard | None) -> None:
+    await process.start()
+    if guard is not None:
+        guard.watch(process)
 
 
 async def _answers(process: Process, url: str, timeout: float = 30) -> None:  # noqa: ASYNC109

@@ -41,7 +41,9 @@ async def table(
     )
 
 
-def _age(row: dict[str, Any]) -> tuple[str, int]:
-    """Objects are as old as the second they were made in; messages of one second have their sequence."""
+def _age(row: dict[str, Any]) -> tuple[str, int, str]:
+    """Objects are as old as the second they were made in; what is of one second has a sequence or a finer time."""
     made = row["object"]
-    return made["metadata"].get("creationTimestamp", ""), made.get("spec", {}).get("sequence", 0)
+    status = made.get("status", {})
+    finer = status.get("startTime") or status.get("lastMessageTime") or ""
+    return made["metadata"].get("creationTimestamp", ""), made.get("spec", {}).get("sequence", 0), finer
