@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.asyncio(loop_scope="session"), py
 
 
 async def run(site: Any, side: int, at: int) -> tuple[dict[str, Any], str, int]:
-    """A run in which the operator is killed after its write number `at`; what is there, where it was, how many there were."""
+    """A run whose operator is killed after its write number `at`: what is there, where that was, how many were seen."""
     tenant = await site.tenant()
     spoil = watch(site, tenant)[side]
     spoil.writes_only, spoil.at, spoil.kind = True, at, "lost"
