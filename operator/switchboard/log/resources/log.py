@@ -72,7 +72,7 @@ class ResourcesLog:
         self._projection = Projection(self._store)
         self._room = Room(self._store, max_messages)
         self._receiving = Receiving(self._store, self._room, self._projection, clock, agent=agent, key=key)
-        self._turns = Turns(self._store, self._projection, clock)
+        self._turns = Turns(self._store, self._room, self._projection, clock)
         self._sending = Sending(self._store, self._turns, self._projection, clock)
         self._reading = Reading(self._index, agent)
         self._backfills = Backfills(self._store, clock, agent)

@@ -16,6 +16,7 @@ from switchboard.log.records import Conversation, Message, Outcome, Reply, Turn
 from switchboard.log.resources import objects
 from switchboard.log.resources.objects import KeptExecution, KeptMessage, stamp
 from switchboard.log.resources.projection import Projection
+from switchboard.log.resources.room import Room
 from switchboard.log.resources.store import Store
 from switchboard.log.resources.thread import Thread
 
@@ -26,8 +27,9 @@ FREE = ""
 class Turns:
     """Claims, renews, ends."""
 
-    def __init__(self, store: Store, projection: Projection, clock: Clock) -> None:
+    def __init__(self, store: Store, room: Room, projection: Projection, clock: Clock) -> None:
         self._store = store
+        self._room = room
         self._projection = projection
         self._clock = clock
 
@@ -160,6 +162,7 @@ class Turns:
     async def _make_part(
         self, conversation: Conversation, thread: Thread, execution: KeptExecution, number: int
     ) -> None:
+        await self._room.make()  # an answer is made in any case
         last = thread.last_message
         name = outbound_name(execution.record.name, number)
         obj = objects.new_outbound(
