@@ -146,6 +146,8 @@ def create(kind: Kind, obj: Object, request: Request, *, applied: bool = False) 
     meta.pop("uid", None)
     metadata.fill_new(meta, generation=strategy.counts_generations)
     strategy.default(obj)
+    if not applied:  # before admission and allocation: what the server adds is nobody's
+        managers.track(kind, None, obj, request)
     request.cluster.admission.mutate_create(kind, obj, request)
     for key in strategy.resets:
         obj.pop(key, None)
@@ -165,8 +167,6 @@ def create(kind: Kind, obj: Object, request: Request, *, applied: bool = False) 
             raise errors.already_exists(kind.group, kind.plural, meta["name"])
         meta["name"] = generated(meta["generateName"])
         tries += 1
-    if not applied:
-        managers.track(kind, None, obj, request)
     if request.dry_run:
         return Outcome(Version(obj, 0), created=True)
     stored = kind.restore(obj) if kind.restore else obj

@@ -28,6 +28,11 @@ if TYPE_CHECKING:
     from kubesandbox.cluster import Cluster
 
 Verb = Callable[[Kind, RequestInfo, HttpRequest, Request], Answer | Stream]
+# What kube-apiserver says to who deletes a Job without saying what becomes of its pods.
+ORPHANS = (
+    "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set "
+    "propagationPolicy=Orphan to suppress this warning"
+)
 MIN_WATCH_SECONDS = 1800  # kube-apiserver's --min-request-timeout; a watch lasts up to twice that
 
 
@@ -174,6 +179,8 @@ class Resources:
         options = delete_options(request)
         context.dry_run = options.dry_run
         outcome = crud.delete(kind, info.name, options, context)
+        if kind.strategy.propagation == "Orphan" and options.propagation is None:
+            context.warnings.append(ORPHANS)
         if outcome.gone and not kind.strategy.returns_deleted:
             return rendering.answer(orjson.dumps(crud.gone_body(kind, outcome.version)), how)
         orphan = truth(request.param("orphanDependents")) if request.param("orphanDependents") else None

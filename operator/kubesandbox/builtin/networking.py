@@ -64,8 +64,11 @@ class ServiceStrategy(BuiltinStrategy):
 
     def prepare_update(self, obj: Object, old: Object, request: Request) -> None:
         spec, before = obj["spec"], old["spec"]
+        _drop_unneeded(spec, before)
         if spec["type"] == "ExternalName":
             return
+        if spec.get("clusterIP") != before.get("clusterIP") and spec.get("clusterIPs") == before.get("clusterIPs"):
+            spec["clusterIPs"] = [spec["clusterIP"]] if spec.get("clusterIP") else []
         for key in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
             if not spec.get(key) and before.get(key):
                 spec[key] = before[key]
@@ -99,6 +102,26 @@ class ServiceStrategy(BuiltinStrategy):
 
     def fields(self, obj: Object) -> Mapping[str, str]:
         return {"spec.clusterIP": obj["spec"].get("clusterIP", ""), "spec.type": obj["spec"].get("type", "")}
+
+
+def _drop_unneeded(spec: Object, before: Object) -> None:
+    """What another type does not have and nobody changed goes with the type (dropTypeDependentFields)."""
+    outside = {"NodePort", "LoadBalancer"}
+    if spec["type"] not in outside and before["type"] in outside:
+        ports = {port.get("nodePort") for port in before.get("ports") or ()}
+        for port in spec.get("ports") or ():
+            if port.get("nodePort") in ports:
+                port.pop("nodePort", None)
+        if spec.get("externalTrafficPolicy") == before.get("externalTrafficPolicy"):
+            spec.pop("externalTrafficPolicy", None)
+    if spec["type"] != "LoadBalancer" and before["type"] == "LoadBalancer":
+        for key in ("allocateLoadBalancerNodePorts", "loadBalancerClass"):
+            if spec.get(key) == before.get(key):
+                spec.pop(key, None)
+    if spec["type"] == "ExternalName" and before["type"] != "ExternalName":
+        for key in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"):
+            if spec.get(key) == before.get(key):
+                spec.pop(key, None)
 
 
 def _service_ports(ports: list[Object]) -> list[Cause]:
