@@ -87,7 +87,7 @@ publish-chart: chart ## push the packaged chart, and sign it by digest
 lock: $(VENV)/.bootstrap ## pin what pyproject.toml asks for, with hashes
 	@$(LOCK) requirements/bootstrap.in -o requirements/bootstrap.txt
 	@$(LOCK) pyproject.toml -o requirements/runtime.txt
-	@$(LOCK) pyproject.toml --extra models --extra google --extra groq --extra mistral --constraint requirements/runtime.txt -o requirements/image.txt
+	@$(LOCK) pyproject.toml --extra models --extra google --extra groq --extra mistral --extra otel --constraint requirements/runtime.txt -o requirements/image.txt
 	@$(LOCK) pyproject.toml --extra sandbox --constraint requirements/runtime.txt -o requirements/sandbox.txt
 	@$(LOCK) pyproject.toml --extra dev --constraint requirements/sandbox.txt -o requirements/dev.txt
 	@$(LOCK) pyproject.toml --extra bench --constraint requirements/dev.txt -o requirements/bench.txt

@@ -22,8 +22,6 @@ RATE = "The contact wrote faster than its rate allows."
 MISSED = "It was found at Twilio too long after it was sent."
 
 _STORED_APART = frozenset({"AccountSid", "MessageSid", "SmsSid", "SmsMessageSid", "From", "To", "Body", "ProfileName"})
-_MOST_ATTRIBUTES = 200
-_LONGEST_ATTRIBUTE = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +122,5 @@ _KEYWORDS: dict[Keyword, Literal["Stop", "Start"]] = {Keyword.STOP: "Stop", Keyw
 
 
 def attributes(parameters: list[tuple[str, str]]) -> dict[str, str]:
-    """What a provider said of a message besides what is stored apart, within the record's bounds; known or not."""
-    kept = {
-        name[:253]: value if len(value) <= _LONGEST_ATTRIBUTE else value[:_LONGEST_ATTRIBUTE]
-        for name, value in parameters
-        if value and name not in _STORED_APART
-    }
-    if len(kept) <= _MOST_ATTRIBUTES:
-        return kept
-    return dict(list(kept.items())[:_MOST_ATTRIBUTES])
+    """What a provider said of a message besides what is stored apart, known or not; the log keeps it within bounds."""
+    return {name: value for name, value in parameters if value and name not in _STORED_APART}

@@ -12,13 +12,15 @@ from switchboard.kube.access import AccessError
 from switchboard.kube.client import connect
 from switchboard.log.errors import LogError
 from switchboard.settings import WebhookSettings
+from switchboard.telemetry import traces
+from switchboard.telemetry.traces import TracesMisconfigured
 from switchboard.webhook import opening
 from switchboard.webhook.config import ConfigError, load
 from switchboard.webhook.pod import Pod
 
 log = logging.getLogger(__name__)
 
-_Fatal = (ConfigError, EngineMisconfigured, AccessError, LogError, OSError)
+_Fatal = (ConfigError, EngineMisconfigured, AccessError, LogError, TracesMisconfigured, OSError)
 
 
 async def serve(settings: WebhookSettings) -> int:
@@ -32,6 +34,7 @@ async def serve(settings: WebhookSettings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     try:
+        traces.configure("switchboard-webhook")
         config = load(settings.config)
         engine = build(config.template.engine, secrets=settings.secrets)
         kube = await connect(user_agent="switchboard-webhook")
@@ -57,6 +60,7 @@ async def serve(settings: WebhookSettings) -> int:
         await conversations.close()
         await engine.close()
         await kube.close()
+        await asyncio.to_thread(traces.shut_down)
     return 0
 
 

@@ -19,6 +19,7 @@ from switchboard.providers.errors import InvalidWebhookError
 from switchboard.providers.twilio.form import MAX_BODY, FormError, parse_form
 from switchboard.providers.twilio.inbound import parse_delivery, parse_message
 from switchboard.providers.twilio.signature import SETTINGS_HEADER, SIGNATURE_HEADER, SignedURL
+from switchboard.telemetry import traces
 from switchboard.webhook import metrics
 from switchboard.webhook.connectors import Connector, Connectors
 from switchboard.webhook.intake import Asking, Desk
@@ -101,7 +102,9 @@ class Receiver:
             metrics.LOG_ERRORS.labels("record").inc()
             raise Answer(503, "not_recorded", f"the message could not be recorded: {error}") from None
         recorded = taken.recorded
-        metrics.RECORD_SECONDS.observe(time.perf_counter() - began)
+        took = time.perf_counter() - began
+        metrics.RECORD_SECONDS.observe(took)
+        traces.mark("receive", recorded.message[3:], took, {"switchboard.connector": connector.name})
         self._journal.recorded(connector.name, message.message_id, recorded)
         if taken.asks is not None:
             try:

@@ -21,6 +21,7 @@ from switchboard.providers.errors import (
     UnavailableError,
 )
 from switchboard.providers.twilio.inbound import delivery_state, format_address
+from switchboard.telemetry import traces
 from switchboard.webhook import metrics
 from switchboard.webhook.connectors import Connector, Connectors
 from switchboard.webhook.lease import Held
@@ -109,7 +110,10 @@ class Sender:
         text = connector.outbound(Channel(conversation.channel), message, attempt.id)
         fields = {"connector": connector.name, "attempt": attempt.id}
         try:
-            result = await connector.client.send(text, within=min(within, self.seconds))
+            with traces.span(
+                "send", None, {"switchboard.attempt": attempt.id, "switchboard.connector": connector.name}
+            ):
+                result = await connector.client.send(text, within=min(within, self.seconds))
         except RejectedError as error:
             if isinstance(error, CredentialsError) and attempt.number < self.most_attempts:
                 self.connectors.refresh()  # a token may just have been rotated

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from switchboard.log.errors import LogUnavailable
 from switchboard.log.protocol import ConversationLog
 from switchboard.log.records import Turn
+from switchboard.telemetry import traces
 from switchboard.telemetry.logs import trace_id
 from switchboard.webhook import metrics
 from switchboard.webhook.lease import Held, work
@@ -96,6 +97,11 @@ class Worker:
 
     async def _turn(self, held: Held, trace: str | None) -> None:
         turn = held.turn
+        names = {"switchboard.execution": turn.execution.name, "switchboard.conversation": turn.conversation.name}
+        with traces.span("turn", trace, names):
+            await self._steps(held, turn, trace)
+
+    async def _steps(self, held: Held, turn: Turn, trace: str | None) -> None:
         if turn.runs:
             log.info("turn begins", extra={"execution": turn.execution.name, "attempt": turn.execution.attempts})
             result = await self.runner.run(turn, trace)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import os
 import signal
@@ -10,6 +11,9 @@ from collections.abc import Callable
 
 import aiohttp
 import pytest
+from aiohttp import web
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from tests.integration.webhook.conftest import MakeRig
 from tests.integration.webhook.rig import Rig, environment
 from tests.integration.webhook.test_answering import _shown, agent
@@ -155,3 +159,39 @@ async def test_a_revision_that_cannot_serve_says_why_in_one_sentence(
     assert await process.wait() == 1
     [sentence] = termination.read_text().splitlines()
     assert named in sentence
+
+
+async def test_where_traces_are_wanted_one_trace_leads_from_the_webhook_to_twilio(
+    make_rig: MakeRig, number: Number
+) -> None:
+    spans: list[Span] = []
+
+    async def collect(request: web.BaseRequest) -> web.Response:
+        body = (
+            gzip.decompress(await request.read()) if request.headers.get("Content-Encoding") else await request.read()
+        )
+        for one in ExportTraceServiceRequest.FromString(body).resource_spans:
+            spans.extend(span for scope in one.scope_spans for span in scope.spans)
+        return web.Response()
+
+    runner = web.ServerRunner(web.Server(collect), shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    rig = await make_rig()
+    endpoint = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    pod = await rig.start(environment={"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_BSP_SCHEDULE_DELAY": "100"})
+    ann = number()
+    await rig.text(ann, "hi")
+    await rig.phone(ann, 1)
+    [message] = await rig.settled(1)
+    await rig.until(lambda: _spans(spans, {"receive", "turn", "send"}))
+    trace = message["metadata"]["name"].removeprefix("in-")
+    assert {span.trace_id.hex() for span in spans} == {trace}
+    assert [one["status"]["traceId"] for one in await rig.executions()] == [trace]
+    assert ann not in str(spans)
+    await pod.process.stop()
+    await runner.cleanup()
+
+
+async def _spans(spans: list[Span], names: set[str]) -> bool:
+    return names <= {span.name for span in spans}
