@@ -11,24 +11,13 @@ from kubesandbox.errors import StatusError
 from kubesandbox.names import generated
 from kubesandbox.objects import Json, Object, clone
 from kubesandbox.schema import causes
-from kubesandbox.store import Version, at_revision
+from kubesandbox.store import Version
 
 if TYPE_CHECKING:
     from kubesandbox.kinds import Kind
     from kubesandbox.strategy import Request
 
 GENERATED_NAME_TRIES = 8
-
-
-@dataclass
-class DeleteOptions:
-    """`metav1.DeleteOptions`, from a body or a query."""
-
-    grace: int | None = None
-    propagation: str | None = None
-    uid: str | None = None
-    revision: str | None = None
-    dry_run: bool = False
 
 
 @dataclass
@@ -330,80 +319,3 @@ def remove(kind: Kind, obj: Object, request: Request) -> Version:
     version = request.cluster.store.table(*kind.table_key).remove(meta.get("namespace", ""), meta["name"])
     kind.strategy.deleted(obj, request)
     return version
-
-
-_FINALIZERS = {"Orphan": "orphan", "Foreground": "foregroundDeletion"}
-
-
-def delete(kind: Kind, name: str, options: DeleteOptions, request: Request) -> Outcome:
-    """Delete an object, or mark it as going where finalizers, dependents or a grace period hold it."""
-    current = get(kind, request, name)
-    meta = current.object["metadata"]
-    if options.uid is not None and options.uid != meta["uid"]:
-        why = f"Precondition failed: UID in precondition: {options.uid}, UID in object meta: {meta['uid']}"
-        raise errors.conflict(kind.group, kind.plural, name, why)
-    if options.revision is not None and options.revision != meta["resourceVersion"]:
-        why = (
-            f"Precondition failed: ResourceVersion in precondition: {options.revision}, "
-            f"ResourceVersion in object meta: {meta['resourceVersion']}"
-        )
-        raise errors.conflict(kind.group, kind.plural, name, why)
-    kind.strategy.check_delete(current.object, request)
-    request.cluster.admission.validate(kind, "DELETE", None, current.object, request)
-    obj = clone(current.object)
-    finalizers = _finalizers_for(kind, obj, options)
-    if finalizers:
-        obj["metadata"]["finalizers"] = finalizers
-    else:
-        obj["metadata"].pop("finalizers", None)
-    held = kind.strategy.begin_delete(obj, options.grace, request)
-    if not held and not finalizers:
-        if options.dry_run:
-            return Outcome(current, gone=True)
-        return Outcome(remove(kind, obj, request), gone=True)
-    if finalizers and "deletionTimestamp" not in obj["metadata"]:
-        obj["metadata"]["deletionTimestamp"] = metadata.now()
-        obj["metadata"].setdefault("deletionGracePeriodSeconds", 0)
-        if obj["metadata"].get("generation"):
-            obj["metadata"]["generation"] += 1
-    if obj == current.object or options.dry_run:
-        return Outcome(Version(obj, current.revision))
-    version = request.cluster.store.table(*kind.table_key).put(obj)
-    kind.strategy.updated(obj, current.object, request)
-    return Outcome(version)
-
-
-def _finalizers_for(kind: Kind, obj: Object, options: DeleteOptions) -> list[str]:
-    """The finalizers that a deletion leaves an object with: its own, and the one of the propagation policy."""
-    own: list[str] = list(obj["metadata"].get("finalizers") or ())
-    others = [name for name in own if name not in _FINALIZERS.values()]
-    policy = options.propagation
-    if policy is None:
-        held = [name for name in own if name in _FINALIZERS.values()]
-        wanted = held or ([_FINALIZERS["Orphan"]] if kind.strategy.propagation == "Orphan" else [])
-    else:
-        wanted = [_FINALIZERS[policy]] if policy in _FINALIZERS else []
-    return [*others, *wanted]
-
-
-def gone_body(kind: Kind, version: Version) -> errors.StatusBody:
-    """The Status of an immediate deletion."""
-    meta = version.object["metadata"]
-    return errors.success(meta["name"], kind.group, kind.plural, meta["uid"])
-
-
-__all__ = [
-    "DeleteOptions",
-    "Outcome",
-    "StatusError",
-    "at_revision",
-    "create",
-    "delete",
-    "get",
-    "gone_body",
-    "receive",
-    "remove",
-    "report_unknown",
-    "update",
-    "view",
-]

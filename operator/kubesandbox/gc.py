@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from kubesandbox import crud
-from kubesandbox.crud import DeleteOptions
+from kubesandbox import crud, deletion
+from kubesandbox.deletion import DeleteOptions
 from kubesandbox.errors import StatusError
 from kubesandbox.objects import Object, clone
 from kubesandbox.store import Event, Version, namespace_of
@@ -166,8 +166,11 @@ class GarbageCollector:
         if kind is None:
             return
         try:
-            crud.delete(
-                kind, node.name, DeleteOptions(propagation=policy, uid=uid), self._cluster.request(node.namespace)
+            deletion.delete(
+                kind,
+                node.name,
+                DeleteOptions(propagation=policy, uid=uid),
+                self._cluster.request(node.namespace),
             )
         except StatusError as error:
             if error.code not in {404, 409}:

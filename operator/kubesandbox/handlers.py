@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from kubesandbox import bodies, crud, errors, rendering, tables, unserved, watch
+from kubesandbox import bodies, crud, deletion, errors, rendering, tables, unserved, watch
 from kubesandbox.auth import User
-from kubesandbox.crud import DeleteOptions, Outcome
+from kubesandbox.crud import Outcome
 from kubesandbox.kinds import Kind, Subresource
 from kubesandbox.listing import matcher
 from kubesandbox.negotiation import Accepted
-from kubesandbox.objects import Json, Object, clone
+from kubesandbox.objects import Object, clone
 from kubesandbox.options import ListOptions, apply_to, list_options, truth, write_options
 from kubesandbox.patching import APPLY, applied, patch_type, patched
 from kubesandbox.paths import RequestInfo
 from kubesandbox.reviews import ReviewStrategy
-from kubesandbox.schema import causes
 from kubesandbox.store import Version
 from kubesandbox.strategy import Request
 from kubesandbox.wire.messages import Answer, HttpRequest, Stream, text_answer
@@ -176,13 +175,13 @@ class Resources:
     def delete(self, kind: Kind, info: RequestInfo, request: HttpRequest, context: Request) -> Answer:
         """DELETE of one object."""
         how = rendering.negotiate(request)
-        options = delete_options(request)
+        options = deletion.options_of(request)
         context.dry_run = options.dry_run
-        outcome = crud.delete(kind, info.name, options, context)
+        outcome = deletion.delete(kind, info.name, options, context)
         if kind.strategy.propagation == "Orphan" and options.propagation is None:
             context.warnings.append(ORPHANS)
         if outcome.gone and not kind.strategy.returns_deleted:
-            return rendering.answer(orjson.dumps(crud.gone_body(kind, outcome.version)), how)
+            return rendering.answer(orjson.dumps(deletion.gone_body(kind, outcome.version)), how)
         orphan = truth(request.param("orphanDependents")) if request.param("orphanDependents") else None
         status = 202 if not outcome.gone and orphan is False else 200
         return rendering.one(kind, outcome.version, how, request, status=status)
@@ -190,7 +189,7 @@ class Resources:
     def delete_collection(self, kind: Kind, info: RequestInfo, request: HttpRequest, context: Request) -> Answer:
         """DELETE of all that a selector matches."""
         how = rendering.negotiate(request)
-        options = delete_options(request)
+        options = deletion.options_of(request)
         context.dry_run = options.dry_run
         page = self._cluster.lister.page(kind, context.namespace, list_options(request, kind))
         deleted: list[Version] = []
@@ -198,7 +197,7 @@ class Resources:
             meta = version.object["metadata"]
             context.namespace = meta.get("namespace", "")
             try:
-                deleted.append(crud.delete(kind, meta["name"], options, context).version)
+                deleted.append(deletion.delete(kind, meta["name"], options, context).version)
             except errors.StatusError as error:
                 if error.code != 404:
                     raise
@@ -285,52 +284,3 @@ def _encoders(kind: Kind, how: Accepted, include: str) -> tuple[watch.Encoder, w
         return watch.line("BOOKMARK", orjson.dumps(body))
 
     return encode_event, encode_bookmark
-
-
-def delete_options(request: HttpRequest) -> DeleteOptions:
-    """`DeleteOptions` from the body, or from the query where there is none."""
-    body: Json = bodies.read_object(request, "DeleteOptions") if request.body.strip() else {}
-    if not isinstance(body, dict):
-        raise errors.bad_request("the body of a DELETE must be DeleteOptions")
-    if body and body.get("kind", "DeleteOptions") != "DeleteOptions":
-        raise errors.bad_request("decoded object cannot be converted to DeleteOptions")
-    query: Object = {}
-    if not body:
-        grace = request.param("gracePeriodSeconds")
-        if grace:
-            query["gracePeriodSeconds"] = int(grace) if grace.lstrip("-").isdigit() else None
-        if request.param("propagationPolicy"):
-            query["propagationPolicy"] = request.param("propagationPolicy")
-        if request.param("orphanDependents"):
-            query["orphanDependents"] = truth(request.param("orphanDependents"))
-        if request.query.get("dryRun"):
-            query["dryRun"] = request.query["dryRun"]
-    asked = body or query
-    _check_delete_options(asked)
-    orphan, policy = asked.get("orphanDependents"), asked.get("propagationPolicy")
-    if orphan is not None:
-        policy = "Orphan" if orphan else "Background"
-    preconditions = clone(asked.get("preconditions")) or {}
-    return DeleteOptions(
-        grace=asked.get("gracePeriodSeconds"),
-        propagation=policy,
-        uid=preconditions.get("uid"),
-        revision=preconditions.get("resourceVersion"),
-        dry_run="All" in (asked.get("dryRun") or ()),
-    )
-
-
-_POLICIES = ["Foreground", "Background", "Orphan"]
-
-
-def _check_delete_options(asked: Object) -> None:
-    found: list[causes.Cause] = []
-    policy = asked.get("propagationPolicy")
-    if asked.get("orphanDependents") is not None and policy is not None:
-        text = "orphanDependents and deletionPropagation cannot be both set"
-        found.append(causes.invalid("propagationPolicy", policy, text))
-    if policy is not None and policy not in _POLICIES:
-        found.append(causes.not_supported("propagationPolicy", policy, [*_POLICIES, "nil"]))
-    found += [causes.not_supported("dryRun", value, ["All"]) for value in asked.get("dryRun") or () if value != "All"]
-    if found:
-        raise errors.invalid("meta.k8s.io", "DeleteOptions", "", found)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kubesandbox import crud
-from kubesandbox.crud import DeleteOptions
+from kubesandbox import crud, deletion
+from kubesandbox.deletion import DeleteOptions
 from kubesandbox.errors import StatusError
 from kubesandbox.objects import clone, dig
 from kubesandbox.store import Event, name_of
@@ -62,7 +62,7 @@ class NamespaceController:
 
     def _delete(self, kind: Kind, name: str, namespace: str) -> None:
         try:
-            crud.delete(kind, name, DeleteOptions(propagation="Background"), self._cluster.request(namespace))
+            deletion.delete(kind, name, DeleteOptions(propagation="Background"), self._cluster.request(namespace))
         except StatusError as error:
             if error.code != 404:
                 raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kubesandbox import reviews
-from kubesandbox.builtin import access, core, networking, pods, policy, tables, types, workloads
+from kubesandbox.builtin import access, columns, core, networking, pods, policy, tables, types, workloads
 from kubesandbox.builtin.strategy import BuiltinStrategy
 from kubesandbox.custom.definitions import definition_kind
 from kubesandbox.kinds import STANDARD_VERBS, STATUS, Kind, Subresource
@@ -106,7 +106,7 @@ def event_kind() -> Kind:
     """Events as events.k8s.io has them: the core group's, with other names."""
     strategy = core.NewEventStrategy()
     kind = _kind("events.k8s.io/v1", "Event", "events", strategy, short="ev", stored=("", "events"))
-    strategy.printed = tables.of_another(tables.EVENT, core.to_core_event)
+    strategy.printed = columns.of_another(tables.EVENT, core.to_core_event)
     kind.convert, kind.restore = core.to_new_event, core.to_core_event
     return kind
 

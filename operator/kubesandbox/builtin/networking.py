@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from kubesandbox import errors, metadata, names
-from kubesandbox.builtin import pods
+from kubesandbox.builtin import podspecs
 from kubesandbox.builtin.strategy import BuiltinStrategy
 from kubesandbox.builtin.workloads import validate_selector
 from kubesandbox.objects import Object, child, dig
@@ -138,14 +138,14 @@ def _service_ports(ports: list[Object]) -> list[Cause]:
                 found.append(causes.duplicate(f"{at}.name", name))
             seen_names.add(name)
         if not 0 < number < 65536:
-            found.append(causes.invalid(f"{at}.port", number, pods.PORT_RANGE))
-        if port["protocol"] not in pods.PROTOCOLS:
-            found.append(causes.not_supported(f"{at}.protocol", port["protocol"], pods.PROTOCOLS))
+            found.append(causes.invalid(f"{at}.port", number, podspecs.PORT_RANGE))
+        if port["protocol"] not in podspecs.PROTOCOLS:
+            found.append(causes.not_supported(f"{at}.protocol", port["protocol"], podspecs.PROTOCOLS))
         target = port.get("targetPort")
         if isinstance(target, int) and not 0 < target < 65536:
-            found.append(causes.invalid(f"{at}.targetPort", target, pods.PORT_RANGE))
+            found.append(causes.invalid(f"{at}.targetPort", target, podspecs.PORT_RANGE))
         elif isinstance(target, str):
-            found += [causes.invalid(f"{at}.targetPort", target, text) for text in pods.port_name(target)]
+            found += [causes.invalid(f"{at}.targetPort", target, text) for text in podspecs.port_name(target)]
         if (port["protocol"], number) in seen:
             found.append(causes.duplicate(at, {"port": number, "protocol": port["protocol"]}))
         seen.add((port["protocol"], number))
@@ -263,7 +263,7 @@ def _backend(backend: Object, at: str) -> list[Cause]:
     elif not port.get("name") and not port.get("number"):
         found.append(causes.required(at, "port name or number is required"))
     elif port.get("number") and not 0 < port["number"] < 65536:
-        found.append(causes.invalid(f"{at}.service.port.number", port["number"], pods.PORT_RANGE))
+        found.append(causes.invalid(f"{at}.service.port.number", port["number"], podspecs.PORT_RANGE))
     return found
 
 

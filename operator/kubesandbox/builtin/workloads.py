@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from kubesandbox import metadata
-from kubesandbox.builtin import pods
+from kubesandbox.builtin import podspecs
 from kubesandbox.builtin.strategy import BuiltinStrategy
 from kubesandbox.objects import Json, Object, child, dig
 from kubesandbox.schema import causes
@@ -38,7 +38,7 @@ def validate_pods(spec: Object, kind: str) -> list[Cause]:
     found: list[Cause] = []
     replicas = spec.get("replicas", 1)
     if replicas < 0:
-        found.append(causes.invalid("spec.replicas", replicas, pods.NON_NEGATIVE))
+        found.append(causes.invalid("spec.replicas", replicas, podspecs.NON_NEGATIVE))
     selector = spec.get("selector")
     if selector is None:
         found.append(causes.required("spec.selector"))
@@ -53,7 +53,7 @@ def validate_pods(spec: Object, kind: str) -> list[Cause]:
         found.append(
             causes.invalid("spec.template.metadata.labels", labels, "`selector` does not match template `labels`")
         )
-    return found + pods.validate_template(template, "spec.template", ["Always"])
+    return found + podspecs.validate_template(template, "spec.template", ["Always"])
 
 
 class WorkloadStrategy(BuiltinStrategy):
@@ -93,7 +93,7 @@ class DeploymentStrategy(WorkloadStrategy):
             rolling.setdefault("maxSurge", "25%")
         spec.setdefault("revisionHistoryLimit", 10)
         spec.setdefault("progressDeadlineSeconds", 600)
-        pods.default_template(child(spec, "template"))
+        podspecs.default_template(child(spec, "template"))
 
     def validate(self, obj: Object, request: Request) -> list[Cause]:
         found = super().validate(obj, request)
@@ -125,7 +125,7 @@ def _rolling(rolling: Object) -> list[Cause]:
             )
             found.append(causes.invalid(f"{path}.{key}", value, text))
         elif isinstance(value, int) and value < 0:
-            found.append(causes.invalid(f"{path}.{key}", value, pods.NON_NEGATIVE))
+            found.append(causes.invalid(f"{path}.{key}", value, podspecs.NON_NEGATIVE))
     if rolling.get("maxUnavailable") in {0, "0%"} and rolling.get("maxSurge") in {0, "0%"}:
         text = "may not be 0 when `maxSurge` is 0"
         found.append(causes.invalid(f"{path}.maxUnavailable", rolling["maxUnavailable"], text))
@@ -141,7 +141,7 @@ class ReplicaSetStrategy(WorkloadStrategy):
     def default(self, obj: Object) -> None:
         spec = child(obj, "spec")
         spec.setdefault("replicas", 1)
-        pods.default_template(child(spec, "template"))
+        podspecs.default_template(child(spec, "template"))
 
     def prepare_create(self, obj: Object, request: Request) -> None:
         obj["status"] = {"replicas": 0}
@@ -167,7 +167,7 @@ class JobStrategy(BuiltinStrategy):
             ("podReplacementPolicy", "TerminatingOrFailed"),
         ):
             spec.setdefault(key, value)
-        pods.default_template(child(spec, "template"))
+        podspecs.default_template(child(spec, "template"))
 
     def prepare_create(self, obj: Object, request: Request) -> None:
         super().prepare_create(obj, request)
@@ -190,7 +190,7 @@ class JobStrategy(BuiltinStrategy):
         for key in ("parallelism", "completions", "backoffLimit", "activeDeadlineSeconds", "ttlSecondsAfterFinished"):
             value = spec.get(key)
             if isinstance(value, int) and value < 0:
-                found.append(causes.invalid(f"spec.{key}", value, pods.NON_NEGATIVE))
+                found.append(causes.invalid(f"spec.{key}", value, podspecs.NON_NEGATIVE))
         policy = dig(spec, "template", "spec", "restartPolicy")
         if policy == "Always":
             text = 'supported values: "OnFailure", "Never"'
@@ -201,7 +201,7 @@ class JobStrategy(BuiltinStrategy):
                     f"Required value: valid values: {text.partition(': ')[2]}",
                 )
             )
-        return found + pods.validate_template(spec["template"], "spec.template", pods.RESTART_POLICIES)
+        return found + podspecs.validate_template(spec["template"], "spec.template", podspecs.RESTART_POLICIES)
 
     def validate_update(self, obj: Object, old: Object, request: Request) -> list[Cause]:
         found = self.validate(obj, request)

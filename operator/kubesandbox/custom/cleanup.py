@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kubesandbox import crud
-from kubesandbox.crud import DeleteOptions
+from kubesandbox import crud, deletion
 from kubesandbox.custom.definitions import CLEANUP, GROUP, PLURAL
 from kubesandbox.errors import StatusError
 from kubesandbox.metadata import now
@@ -66,7 +65,7 @@ class DefinitionCleanup:
 
     def _delete(self, kind: Kind, obj: Object) -> None:
         try:
-            crud.delete(kind, name_of(obj), DeleteOptions(), self._cluster.request(namespace_of(obj)))
+            deletion.delete(kind, name_of(obj), deletion.DeleteOptions(), self._cluster.request(namespace_of(obj)))
         except StatusError as error:
             if error.code != 404:
                 raise
