@@ -5,6 +5,7 @@
 """The shop's orders as an MCP server: the tools that the agent may use. Replace the table by your database."""
 
 import os
+import socket
 
 import uvicorn
 from mcp.server.mcpserver import Context, MCPServer
@@ -54,8 +55,7 @@ if __name__ == "__main__":
     app = server.streamable_http_app(
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False)
     )
-    config = uvicorn.Config(Bearer(app, os.environ["AUTHORIZATION"]), log_level="warning")
-    config.host, config.port = os.environ.get("HOST", "0.0.0.0"), int(os.environ.get("PORT", "8080"))
-    listener = config.bind_socket()
+    listener = socket.create_server((os.environ.get("HOST", "0.0.0.0"), int(os.environ.get("PORT", "8080"))))
     print(f"http://{listener.getsockname()[0]}:{listener.getsockname()[1]}", flush=True)
+    config = uvicorn.Config(Bearer(app, os.environ["AUTHORIZATION"]), log_level="warning")
     uvicorn.Server(config).run(sockets=[listener])
