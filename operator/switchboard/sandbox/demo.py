@@ -85,7 +85,7 @@ async def _guarded(story: Story, directory: Path, *, stay: bool) -> int:
     await asyncio.wait({work, failing}, return_when=asyncio.FIRST_COMPLETED)
     if failing.done():
         work.cancel()
-        await asyncio.wait({work})
+        await asyncio.gather(work, return_exceptions=True)  # it may have failed of the same
         raise failing.result()
     failing.cancel()
     try:

@@ -46,20 +46,27 @@ class Phone:
         """Reads lines from the terminal until /quit or its end, and prints all that comes in."""
         self._story.say(HELP + "\n")
         seen = len(await self._control.inbox(self.number, wait=False))
-        showing = asyncio.create_task(self._follow(seen))
+        doing = [asyncio.create_task(self._follow(seen)), asyncio.create_task(self._obey(to))]
         try:
-            self._prompt()
-            async for text in _typed():
-                self._prompted = False
-                if text in {"/quit", "/exit"}:
-                    return
-                await self._do(text, to)
-                self._prompt()
+            done, _ = await asyncio.wait(doing, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
         finally:
-            showing.cancel()
-            await asyncio.gather(showing, return_exceptions=True)
+            for task in doing:
+                task.cancel()
+            await asyncio.gather(*doing, return_exceptions=True)
             if self._prompted:
                 self._story.say("")
+
+    async def _obey(self, to: str) -> None:
+        """Does what is typed until /quit or the end of the input."""
+        self._prompt()
+        async for text in _typed():
+            self._prompted = False
+            if text in {"/quit", "/exit"}:
+                return
+            await self._do(text, to)
+            self._prompt()
 
     async def _do(self, text: str, to: str) -> None:
         match text:
@@ -98,20 +105,22 @@ async def _typed() -> AsyncIterator[str]:
     and who had the terminal before shares it.
     """
     loop = asyncio.get_running_loop()
-    ready = asyncio.Event()
+    chunks: asyncio.Queue[bytes] = asyncio.Queue()
     file = sys.stdin.fileno()
-    loop.add_reader(file, ready.set)
+
+    def read() -> None:
+        try:
+            chunk = os.read(file, _CHUNK)
+        except OSError:  # the terminal is gone
+            chunk = b""
+        if not chunk:
+            loop.remove_reader(file)
+        chunks.put_nowait(chunk)
+
+    loop.add_reader(file, read)
     rest = b""
     try:
-        while True:
-            await ready.wait()
-            ready.clear()
-            try:
-                chunk = os.read(file, _CHUNK)
-            except OSError:  # the terminal is gone
-                return
-            if not chunk:
-                return
+        while chunk := await chunks.get():
             *lines, rest = (rest + chunk).split(b"\n")
             for line in lines:
                 yield line.decode(errors="replace").strip()

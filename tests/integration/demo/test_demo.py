@@ -83,6 +83,17 @@ async def test_a_part_that_dies_ends_it_with_the_reason(tmp_path: Path, part: st
     assert family.left() == []
 
 
+async def test_a_cluster_that_does_not_start_is_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "kubesandbox").mkdir()
+    (tmp_path / "kubesandbox" / "__init__.py").touch()
+    (tmp_path / "kubesandbox" / "__main__.py").write_text("raise SystemExit('there is no port for me')")
+    demo = await Piped.start(tmp_path, ["env", f"PYTHONPATH={tmp_path}", *command(tmp_path)])
+    assert await demo.end() == 1
+    assert "✗ a Kubernetes API and a node, embedded" in demo.said
+    assert "there is no port for me" in demo.said
+    assert "Traceback" not in demo.said
+
+
 async def test_outside_a_checkout_it_says_so(tmp_path: Path) -> None:
     demo = await Piped.start(tmp_path, cwd=tmp_path)
     assert await demo.end() == 1
