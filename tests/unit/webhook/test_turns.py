@@ -1,0 +1,197 @@
+"""What a turn comes to: an answer, another attempt, or a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from tests.unit.webhook.fakes import ANN, BOB, OURS, connectors, manifest
+
+from switchboard.api.access import AccessRequest
+from switchboard.api.agent import Turn as TurnBounds
+from switchboard.engines.base import Answer, EngineError, EngineRefused, EngineUnavailable, TurnInput
+from switchboard.log.protocol import ConversationLog
+from switchboard.log.records import Conversation, Execution, Message, Turn
+from switchboard.webhook.media import Bounds
+from switchboard.webhook.requests import Decisions
+from switchboard.webhook.turns import Again, Ended, Runner
+
+NOW = datetime.now(UTC)
+
+
+@dataclass
+class Log:
+    """What a runner reads."""
+
+    kept: Sequence[Message] = ()
+    replies: int = 0
+
+    async def history(self, conversation: str, *, before: int | None = None, limit: int = 50) -> Sequence[Message]:
+        return self.kept[-limit:]
+
+    async def replies_since(self, conversation: str, since: datetime) -> int:
+        return self.replies
+
+    async def execution(self, name: str) -> None:
+        return None
+
+
+@dataclass
+class Scripted:
+    """An engine that gives what it was given."""
+
+    gives: Answer | Exception
+    asked: list[TurnInput] = field(default_factory=list)
+
+    async def answer(self, turn: TurnInput) -> Answer:
+        self.asked.append(turn)
+        if isinstance(self.gives, Exception):
+            raise self.gives
+        return self.gives
+
+
+def message(name: str, body: str, sequence: int, **more: Any) -> Message:
+    values = {"direction": "Inbound", "sender": ANN, "recipient": OURS, "time": NOW, "state": "Working", **more}
+    return Message(name=name, conversation="c-1", body=body, sequence=sequence, **values)
+
+
+def turn(*messages: Message, attempts: int = 1, channel: str = "SMS", connector: str = "sms") -> Turn:
+    conversation = Conversation("c-1", "support", connector, "twilio", cast("Any", channel), ANN, NOW)
+    names = [one.name for one in messages]
+    execution = Execution("c-1-1", "c-1", "support", "v1", names, "Running", NOW, attempts=attempts)
+    return Turn(conversation, execution, list(messages), [], "pod", 1, NOW)
+
+
+def runner(
+    folder: Path, engine: Scripted, log: Log | None = None, decisions: Decisions | None = None, **bounds: Any
+) -> Runner:
+    return Runner(
+        cast("Any", engine),
+        "script",
+        "v1",
+        TurnBounds.model_validate(bounds),
+        Bounds(1000, 1000, ("image/*",), 1),
+        10,
+        cast("ConversationLog", log or Log()),
+        connectors(folder, manifest(access={"policy": "Open", "deny": [BOB]})),
+        decisions or Decisions(),
+    )
+
+
+HI = message("in-1", "Hi", 1)
+
+
+async def test_an_answer_is_made_into_replies(tmp_path: Path) -> None:
+    engine = Scripted(Answer("Hello"))
+    result = await runner(tmp_path, engine).run(turn(HI), "trace")
+    assert isinstance(result, Ended)
+    assert (result.outcome.state, result.outcome.trace_id) == ("Succeeded", "trace")
+    [reply] = result.replies
+    assert (reply.sender, reply.recipient, reply.body) == (OURS, ANN, "Hello")
+    assert engine.asked[0].timeout_seconds == 60
+
+
+async def test_an_empty_answer_sends_nothing(tmp_path: Path) -> None:
+    result = await runner(tmp_path, Scripted(Answer("  "))).run(turn(HI), None)
+    assert isinstance(result, Ended)
+    assert (result.outcome.state, result.replies) == ("Succeeded", [])
+
+
+async def test_the_history_is_what_was_said_and_reached_the_contact(tmp_path: Path) -> None:
+    out = {"direction": "Outbound", "sender": OURS, "recipient": ANN}
+    log = Log(
+        [
+            message("in-0", "first", 1, state="Answered"),
+            message("in-1", "Hi", 2),
+            message("c-1-0-1", "part one", 3, state="Sent", execution="c-1-0", **out),
+            message("c-1-0-2", "part two", 4, state="Sending", execution="c-1-0", **out),
+            message("c-1-0-3", "never left", 5, state="Cancelled", execution="c-1-0", **out),
+            message("in-2", "waits", 6, state="Waiting"),
+        ]
+    )
+    engine = Scripted(Answer("Hello"))
+    await runner(tmp_path, engine, log).run(turn(HI), None)
+    [asked] = engine.asked
+    assert [(one.by_contact, one.text) for one in asked.history] == [(True, "first"), (False, "part one\npart two")]
+    assert [one.text for one in asked.messages] == ["Hi"]
+
+
+@pytest.mark.parametrize("error", [EngineUnavailable("Busy", "busy"), EngineUnavailable("Busy", "", retry_after=9)])
+async def test_what_may_work_later_is_tried_again_and_then_the_fallback_goes_out(
+    tmp_path: Path, error: EngineUnavailable
+) -> None:
+    made = runner(tmp_path, Scripted(error), maxAttempts=3)
+    for attempt in (1, 2):
+        again = await made.run(turn(HI, attempts=attempt), None)
+        assert isinstance(again, Again)
+        wait = (again.at - datetime.now(UTC)).total_seconds()
+        assert wait <= 10
+        assert error.retry_after is None or wait > 8
+    last = await made.run(turn(HI, attempts=3), None)
+    assert isinstance(last, Ended)
+    assert (last.outcome.state, len(last.replies)) == ("Failed", 1)
+    assert last.outcome.error is not None
+    assert last.outcome.error.kind == "Busy"
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (EngineRefused("TooLong", "no"), "TooLong"),
+        (EngineError("Odd", "no"), "Odd"),
+        (ValueError("secret"), "InternalError"),
+    ],
+)
+async def test_what_will_not_work_later_fails_at_once(tmp_path: Path, error: Exception, kind: str) -> None:
+    result = await runner(tmp_path, Scripted(error)).run(turn(HI), None)
+    assert isinstance(result, Ended)
+    assert result.outcome.error is not None
+    assert result.outcome.error.kind == kind
+    assert "secret" not in result.outcome.error.message
+    assert len(result.replies) == 1
+
+
+async def unfit(made: Runner, given: Turn) -> tuple[str, str, int]:
+    result = await made.run(given, None)
+    assert isinstance(result, Ended)
+    assert result.outcome.error is not None
+    assert cast("Scripted", made.engine).asked == []
+    return result.outcome.error.kind, result.outcome.state, len(result.replies)
+
+
+async def test_a_turn_that_killed_its_workers_gets_the_fallback(tmp_path: Path) -> None:
+    made = runner(tmp_path, Scripted(Answer("no")), maxAttempts=2)
+    assert await unfit(made, turn(HI, attempts=3)) == ("AttemptsExhausted", "Failed", 1)
+
+
+async def test_a_contact_that_was_turned_away_meanwhile_is_not_answered(tmp_path: Path) -> None:
+    decisions = Decisions()
+    spec = {"connector": "sms", "contact": ANN, "decision": "Rejected"}
+    decisions.put(AccessRequest.model_validate({"metadata": {"name": "one"}, "spec": spec}))
+    made = runner(tmp_path, Scripted(Answer("no")), decisions=decisions)
+    assert await unfit(made, turn(HI)) == ("AccessDenied", "Cancelled", 0)
+
+
+async def test_whatsapp_is_answered_within_a_day_and_sms_later_too(tmp_path: Path) -> None:
+    old = message("in-1", "Hi", 1, time=datetime.now(UTC) - timedelta(hours=24))
+    made = runner(tmp_path, Scripted(Answer("yes")))
+    assert await unfit(made, turn(old, channel="WhatsApp")) == ("WindowClosed", "Failed", 0)
+    assert isinstance(await made.run(turn(old), None), Ended)
+    recent = message("in-2", "Hi", 2)
+    both = await made.run(turn(old, recent, channel="WhatsApp"), None)
+    assert isinstance(both, Ended)
+    assert both.outcome.state == "Succeeded"
+
+
+async def test_two_bots_do_not_talk_all_night(tmp_path: Path) -> None:
+    made = runner(tmp_path, Scripted(Answer("no")), Log(replies=10))
+    assert await unfit(made, turn(HI)) == ("ReplyLimit", "Cancelled", 0)
+
+
+async def test_a_connector_that_the_agent_does_not_use_any_more_ends_the_turn(tmp_path: Path) -> None:
+    made = runner(tmp_path, Scripted(Answer("no")))
+    assert await unfit(made, turn(HI, connector="gone")) == ("ConnectorUnavailable", "Cancelled", 0)
