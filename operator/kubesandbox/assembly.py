@@ -87,9 +87,11 @@ class Sandbox:
         self.cluster = new_cluster(rbac=self.options.rbac)
         if self.options.hostile is not None:
             self.cluster.hostility = Hostility(self.options.hostile)
+            self.cluster.lister.lag = self.cluster.hostility.watch_lag
         self.identity = new_identity(self.options.host) if self.options.tls else None
         if self.identity:
             self.cluster.admin_token = secrets.token_urlsafe(32)
+            self.cluster.authority = self.identity.certificate
         self._server = Server(ApiServer(self.cluster))
         self._tasks: list[asyncio.Task[None]] = []
         self._ready: list[asyncio.Event] = []

@@ -32,6 +32,7 @@ class Cluster:
         self.authorizer = Authorizer(self.store)
         # With TLS, the administrator shows a token; over plain HTTP, whoever shows nothing is the administrator.
         self.admin_token: str | None = None
+        self.authority = b""  # the certificate that clients are to trust
         self.hostility: Hostility | None = None
         self.extensions: dict[type, object] = {}  # what strategies keep of their own, by its class
         self.subresources: dict[tuple[str, str, str], SubresourceHandler] = {}

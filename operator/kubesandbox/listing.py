@@ -84,6 +84,7 @@ class Lister:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.lag: Callable[[], float] | None = None  # seconds by which `resourceVersion=0` is late (a hostile cluster)
         self._snapshots: OrderedDict[str, _Snapshot] = OrderedDict()
 
     def page(self, kind: Kind, namespace: str, options: ListOptions) -> Page:
@@ -107,6 +108,11 @@ class Lister:
             if versions is None:
                 raise errors.expired(f"The provided resource version is too old: {asked}")
             return versions, asked
+        if self.lag is not None and options.revision == "0":
+            seen = table.seen_by(time.monotonic() - self.lag())
+            versions = table.at(seen, namespace)
+            if versions is not None:
+                return versions, seen
         return list(table.scan(namespace)), current
 
     def _cut(self, snapshot: _Snapshot, start: int, limit: int, *, counted: bool) -> Page:

@@ -116,17 +116,16 @@ async def _fetch(url: str, name: str, *, follow: bool) -> Answer | Stream:
         response = await session.get(url)
         if response.status != 200:
             raise _refused(response.status, (await response.text()).strip(), name)
-        if not follow:
-            body = await response.read()
-            await session.close()
-            return Answer(200, body, TEXT)
-    except aiohttp.ClientError as error:
+        body = b"" if follow else await response.read()
+    except BaseException as error:
         await session.close()
-        raise errors.internal_error(f"Get {url!r}: {error}") from None
-    except StatusError:
-        await session.close()
+        if isinstance(error, aiohttp.ClientError):
+            raise errors.internal_error(f"Get {url!r}: {error}") from None
         raise
-    return Stream(_chunks(session, response), content_type=TEXT)
+    if follow:
+        return Stream(_chunks(session, response), content_type=TEXT)
+    await session.close()
+    return Answer(200, body, TEXT)
 
 
 async def _chunks(session: aiohttp.ClientSession, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:

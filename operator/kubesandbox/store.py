@@ -96,6 +96,11 @@ class Table:
                 items[key] = event.previous
         return [items[key] for key in sorted(items)]
 
+    def seen_by(self, at: float) -> int:
+        """The last revision that was there at a time (of time.monotonic), as far as the history tells."""
+        later = next((event for event in self.history if event.at > at), None)
+        return self.store.revision if later is None else later.revision - 1
+
     def put(self, obj: Object) -> Version:
         """Store an object under its name at the next revision and tell who listens."""
         namespace, name = namespace_of(obj), name_of(obj)

@@ -115,6 +115,10 @@ class SecretStrategy(BuiltinStrategy):
             found += [causes.required("data[username]"), causes.required("data[password]")]
         return found
 
+    def created(self, obj: Object, request: Request) -> None:
+        if obj["type"] == ACCOUNT_TOKEN:
+            _fill_token(obj, request)
+
     def validate_update(self, obj: Object, old: Object, request: Request) -> list[Cause]:
         found: list[Cause] = []
         if obj.get("type") != old.get("type"):
@@ -126,6 +130,20 @@ class SecretStrategy(BuiltinStrategy):
 
     def fields(self, obj: Object) -> Mapping[str, str]:
         return {"type": obj.get("type", "")}
+
+
+def _fill_token(secret: Object, request: Request) -> None:
+    """The token controller: a token Secret gets its account's token, and is dropped where there is no account."""
+    store, meta = request.cluster.store, secret["metadata"]
+    account = store.table("", "serviceaccounts").get(meta["namespace"], meta["annotations"][_ACCOUNT])
+    if account is None:
+        store.table("", "secrets").remove(meta["namespace"], meta["name"])
+        return
+    token = request.cluster.tokens.legacy(account.object, meta["name"])
+    found = {"token": token.encode(), "namespace": meta["namespace"].encode(), "ca.crt": request.cluster.authority}
+    data = {**(secret.get("data") or {}), **{k: base64.b64encode(v).decode() for k, v in found.items()}}
+    annotations = {**meta["annotations"], "kubernetes.io/service-account.uid": account.object["metadata"]["uid"]}
+    store.table("", "secrets").put({**secret, "metadata": {**meta, "annotations": annotations}, "data": data})
 
 
 class ServiceAccountStrategy(BuiltinStrategy):

@@ -113,6 +113,9 @@ class Connection(asyncio.Protocol):
                     await self._writable.wait()
         except ConnectionError:
             self.abort()  # a stream that is to break off, or a client that is gone
+        except Exception:  # noqa: BLE001 - a stream's bug ends that stream and nothing else
+            _log.exception("an answer broke off")
+            self.abort()
         finally:
             self._task = None
 

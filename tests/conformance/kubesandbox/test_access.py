@@ -249,3 +249,16 @@ def test_an_upgrade_is_refused_with_a_status(ask: Api, space: str) -> None:
     upgrade = {"Connection": "Upgrade", "Upgrade": "SPDY/3.1"}
     reply = Api(ask.url, upgrade)("POST", f"/api/v1/namespaces/{space}/pods/p/exec", command="true")
     assert (reply.status, reply.body["reason"]) == (501, "NotImplemented")
+
+
+def test_a_token_secret_gets_a_token_that_lives_as_long_as_it_does(strict: Api) -> None:
+    namespace = "/api/v1/namespaces/acme"
+    strict.good("POST", f"{namespace}/serviceaccounts", {"metadata": {"name": "lasting"}})
+    annotations = {"kubernetes.io/service-account.name": "lasting"}
+    kind = "kubernetes.io/service-account-token"
+    strict.good("POST", f"{namespace}/secrets", {"metadata": {"name": "t", "annotations": annotations}, "type": kind})
+    held = base64.b64decode(strict.good("GET", f"{namespace}/secrets/t")["data"]["token"]).decode()
+    account, path = Api(strict.url, {"Authorization": f"Bearer {held}"}), "/api/v1/namespaces/acme/pods"
+    assert account("GET", path).status == 403
+    strict.good("DELETE", f"{namespace}/secrets/t")
+    assert account("GET", path).status == 401
