@@ -114,17 +114,17 @@ async def _fetch(url: str, name: str, *, follow: bool) -> Answer | Stream:
     )
     try:
         response = await session.get(url)
-        if response.status != 200:
-            raise _refused(response.status, (await response.text()).strip(), name)
-        body = b"" if follow else await response.read()
+        body = b"" if follow and response.status == 200 else await response.read()
     except BaseException as error:
         await session.close()
         if isinstance(error, aiohttp.ClientError):
             raise errors.internal_error(f"Get {url!r}: {error}") from None
         raise
-    if follow:
+    if follow and response.status == 200:
         return Stream(_chunks(session, response), content_type=TEXT)
     await session.close()
+    if response.status != 200:
+        raise _refused(response.status, body.decode(errors="replace").strip(), name)
     return Answer(200, body, TEXT)
 
 
