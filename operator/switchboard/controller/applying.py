@@ -31,8 +31,8 @@ class Applier:
         self._api = api
         self._store = store
         self._instance = instance
-        self.wrote: Callable[[ResourceType, Object, Object], None] = lambda _resource, _old, _new: None
-        """Told of each object of ours that was written, before and after: its own event is no news any more."""
+        self.wrote: Callable[[ResourceType, Object, Object | None], None] = lambda _resource, _old, _new: None
+        """Told of each status that was written and each object that was deleted: their events are no news any more."""
 
     async def ensure(self, resource: ResourceType, wanted: Object) -> bool:
         """Applies an object if it is not yet as wanted; whether it was written.
@@ -87,6 +87,7 @@ class Applier:
         except (NotFound, Conflict):
             pass  # gone, or another object of this name by now
         self._store.remove(resource, namespace, name, known["metadata"]["uid"])
+        self.wrote(resource, known, None)
         return True
 
     async def status(self, resource: ResourceType, observed: Object, wanted: Mapping[str, object]) -> bool:

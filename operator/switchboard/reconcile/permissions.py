@@ -58,13 +58,14 @@ def operator_rules(
     """What the operator does in each namespace that it watches."""
     applied = ("get", "list", "watch", "create", "patch", "delete")
     rules = [
-        _rule(GROUP, ["agents"], _READ),
+        _rule(GROUP, ["agents"], _WATCH),
         _rule(GROUP, ["agents/status", "agentrevisions/status", "twilioconnectors/status"], ["patch"]),
         _rule(GROUP, ["agentrevisions"], [*_READ, "create", "delete"]),
         _rule(GROUP, ["twilioconnectors"], _READ),
         # blockOwnerDeletion on what is owned: https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#ownerreferencespermissionenforcement
         _rule(GROUP, ["agents/finalizers", "agentrevisions/finalizers", "twilioconnectors/finalizers"], ["update"]),
-        _rule("", ["configmaps", "serviceaccounts", "services"], applied),
+        _rule("", ["configmaps", "serviceaccounts"], applied),
+        _rule("", ["services"], applied[:-1]),  # they go with their Agent
         # Secrets that resources name are read by their names, which no rule can know. Ours are applied by name.
         _rule("", ["secrets"], ["get", "list", "watch", "create", "patch"]),
         _rule("", ["pods"], _WATCH),
@@ -85,8 +86,10 @@ def operator_rules(
 
 
 def finalizer_rules() -> list[Json]:
-    """What the operator may do in every namespace, also where it watches named ones only: remove its finalizer, so that
-    no deletion ever waits for an operator that does not look there any more."""
+    """What the operator may do in every namespace, also where it watches named ones only: remove its finalizer.
+
+    No deletion then ever waits for an operator that does not look there any more.
+    """
     return [_rule(GROUP, ["twilioconnectors"], ["get", "list", "patch"])]
 
 

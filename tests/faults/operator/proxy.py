@@ -38,6 +38,8 @@ class Proxy:
     target: str
     url: str = ""
     spoils: list[Spoil] = field(default_factory=list)
+    log: list[tuple[str, str, bool, int]] = field(default_factory=list)
+    """Every request that was forwarded: method, path, whether it is a watch, status."""
     _session: aiohttp.ClientSession | None = None
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -78,6 +80,8 @@ class Proxy:
         async with self._session.request(
             request.method, aiohttp.client.URL(url, encoded=True), data=body, headers=headers
         ) as answer:
+            watch = request.query.get("watch") in ("true", "1")
+            self.log.append((request.method, request.path, watch, answer.status))
             if lost is not None:
                 await answer.read()
                 if lost.then is not None:
