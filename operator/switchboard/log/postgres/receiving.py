@@ -28,7 +28,9 @@ from switchboard.log.transitions import Delivered, apply_news, beginning, settle
 
 _INSERT = """
 WITH input AS (
-    SELECT * FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+    SELECT *, (SELECT c.opted_out FROM switchboard_conversations c WHERE c.agent = $1 AND c.name = conversation)
+        IS true AND state = 'Waiting' AS silenced
+    FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
         $10::text[], $11::text[], $12::text[], $13::json[], $14::json[], $15::timestamptz[], $16::text[], $17::text[],
         $18::text[])
     WITH ORDINALITY AS input (name, conversation, connector, provider, channel, contact, contact_name, sender,
@@ -36,11 +38,10 @@ WITH input AS (
 ), made AS (
     INSERT INTO switchboard_messages (agent, name, conversation, provider, outbound, open, sender, recipient, body,
         media, attributes, time, recorded, state, error, provider_message_id)
-    SELECT $1, i.name, i.conversation, i.provider, false, i.state = 'Waiting' AND c.opted_out IS NOT true, i.sender,
-        i.recipient, i.body, i.media, i.attributes, coalesce(i.time, switchboard_now()), switchboard_now(),
-        CASE WHEN c.opted_out AND i.state = 'Waiting' THEN 'Ignored' ELSE i.state END, i.error, i.provider_message_id
-    FROM input i LEFT JOIN switchboard_conversations c ON c.agent = $1 AND c.name = i.conversation
-    ORDER BY i.place
+    SELECT $1, i.name, i.conversation, i.provider, false, i.state = 'Waiting' AND NOT i.silenced, i.sender, i.recipient,
+        i.body, i.media, i.attributes, coalesce(i.time, switchboard_now()), switchboard_now(),
+        CASE WHEN i.silenced THEN 'Ignored' ELSE i.state END, i.error, i.provider_message_id
+    FROM input i ORDER BY i.place
     ON CONFLICT (agent, name) DO NOTHING
     RETURNING id, name, conversation, open, state, time
 ), latest AS (
@@ -64,7 +65,8 @@ WITH input AS (
 )
 SELECT name, state FROM made
 """
-"""All of a batch in one statement and one commit. A conversation that is leased, or has something that falls due later,
+"""All of a batch in one statement and one commit. That a contact opted out is looked up for each message by itself: for
+a join the planner might read all conversations. A conversation that is leased, or has something that falls due later,
 keeps its place in the queue: what waits is looked for when that is over."""
 
 _TOUCH = """

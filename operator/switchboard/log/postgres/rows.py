@@ -131,7 +131,14 @@ def media(items: Sequence[Attachment]) -> str | None:
 
 def attributes(given: Mapping[str, str]) -> str | None:
     """JSON of an inbound message's attributes."""
-    return json.dumps(bounds.attributes(given)) if given else None
+    if not given:
+        return None
+    text = json.dumps(given if isinstance(given, dict) else dict(given))
+    # Most are small, and hold nothing that `bounds` would cut or replace: NUL and surrogates are escaped in the text.
+    small = len(text) <= bounds.ATTRIBUTE_MAX and len(given) <= bounds.NAME_MAX
+    if small and "\\u0000" not in text and "\\ud" not in text:
+        return text
+    return json.dumps(bounds.attributes(given))
 
 
 def outcome(given: Outcome) -> tuple[str | None, str | None, str | None, str | None, str | None, str | None]:
