@@ -50,6 +50,7 @@ class Backfill:
     """Whether this pod's revision is the one that looks."""
     _doubts: dict[str, float] = field(default_factory=dict)
     _looked: dict[str, float] = field(default_factory=dict)
+    _registered: dict[str, datetime] = field(default_factory=dict)
     _wanted: asyncio.Event = field(default_factory=asyncio.Event)
 
     def doubt(self, connector: str) -> None:
@@ -58,7 +59,12 @@ class Backfill:
         self._wanted.set()
 
     def look(self) -> None:
-        """Another revision became live."""
+        """Another revision became live, or connectors changed."""
+        for name, connector in self.connectors.by_name.items():
+            # An ingress controller may follow its Ingress by seconds: what Twilio sent meanwhile was answered 404.
+            if connector.registered is not None and self._registered.get(name) != connector.registered:
+                self._registered[name] = connector.registered
+                self.doubt(name)
         self._wanted.set()
 
     async def run(self) -> None:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from switchboard.api.agent import ConnectorRoute
 from switchboard.api.connector import TwilioConnector
+from switchboard.api.reasons import ConditionType
 from switchboard.api.runtime import WebhookConfig, message_path, status_path
 from switchboard.log.records import Message
 from switchboard.providers.base import Channel, OutboundMessage
@@ -34,6 +35,8 @@ class Connector:
     """Of the TwilioConnector."""
     uid: str
     created: datetime
+    registered: datetime | None
+    """Since when Twilio has our webhook; None while it has not."""
     label: str
     """In metrics."""
     number: str | None
@@ -159,6 +162,7 @@ class Connectors:
             name=route.name,
             uid=manifest.metadata.uid,
             created=manifest.metadata.creation_timestamp or datetime.now(UTC),
+            registered=_registered(manifest),
             label=manifest.connector_name,
             number=spec.from_number,
             messaging_service=spec.messaging_service_sid,
@@ -181,6 +185,13 @@ class Connectors:
             base_url=base_url,
             namespace=self._config.namespace,
         )
+
+
+def _registered(manifest: TwilioConnector) -> datetime | None:
+    for condition in manifest.status.conditions:
+        if condition.type == ConditionType.WEBHOOK_REGISTERED and condition.status == "True":
+            return condition.last_transition_time
+    return None
 
 
 def _host(url: str) -> str:

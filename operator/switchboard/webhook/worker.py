@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from contextlib import aclosing
@@ -19,6 +20,10 @@ from switchboard.webhook.sending import Sender
 from switchboard.webhook.turns import Again, Runner
 
 log = logging.getLogger(__name__)
+
+AFTERTHOUGHTS = (0.25, 1.0, 4.0)
+"""Seconds after which a worker that found nothing looks again: what it was woken for may have been locked by whoever
+wrote a delivery into it just then. Without a new wake-up it then rests."""
 
 
 @dataclass(slots=True)
@@ -54,8 +59,12 @@ class Worker:
 
     async def run(self) -> None:
         """Claims and runs turns until `stop`."""
+        afterthoughts = iter(AFTERTHOUGHTS)
         while not self._stopping:
-            await self._wanted.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(next(afterthoughts, None)):
+                    await self._wanted.wait()
+                    afterthoughts = iter(AFTERTHOUGHTS)
             self._wanted.clear()
             while self._may_claim():
                 turn = await self._claim()
