@@ -24,11 +24,14 @@ from switchboard.kube.resources import (
     ACCESS_REQUESTS,
     CRDS,
     DEPLOYMENTS,
+    EVENTS,
     MESSAGES,
     NAMESPACES,
     PODS,
+    ROLE_BINDINGS,
     SECRETS,
     SELF_REVIEWS,
+    SERVICE_ACCOUNTS,
     TWILIO_CONNECTORS,
     ResourceType,
 )
@@ -39,7 +42,7 @@ from switchboard.sandbox.twilio.control_models import AccountSpec, NumberSpec, S
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(240)]
 
 ACCOUNT, TOKEN = f"AC{secrets.token_hex(16)}", secrets.token_hex(16)
-NUMBER, PERSON = "+15005550006", "+14155550100"
+NUMBER, PERSON, STRANGER = "+15005550006", "+14155550100", "+14155550199"
 OLD_WEBHOOK = "https://old.example.com/sms"
 OPERATOR = "switchboard-operator"
 TOKENS = ResourceType("", "v1", "serviceaccounts", "TokenRequest")
@@ -187,7 +190,7 @@ def _request(name: str, **spec: str) -> dict[str, Any]:
         "apiVersion": "switchboard.dev/v1alpha1",
         "kind": "AccessRequest",
         "metadata": {"name": name, "namespace": "acme"},
-        "spec": {"connector": "production-sms", "contact": PERSON, **spec},
+        "spec": {"connector": "production-sms", "contact": STRANGER, **spec},
     }
 
 
@@ -216,12 +219,53 @@ async def test_whoever_decides_signs_with_their_own_name(installed: Installed) -
     assert labelled["spec"]["decision"] == "Approved"
 
 
-@pytest.mark.parametrize("values", [{}, {"namespaces": ["acme"]}], ids=["all namespaces", "listed namespaces"])
-async def test_an_uninstall_gives_the_numbers_back_and_a_new_install_takes_them_again(
-    tmp_path: Path, values: dict[str, Any]
+async def _account(api: KubeApi, namespace: str, name: str, role: str) -> None:
+    """A ServiceAccount that a ClusterRole is bound to in `acme`."""
+    metadata = {"name": name, "namespace": namespace}
+    await api.create(SERVICE_ACCOUNTS, {"metadata": metadata})
+    binding = {
+        "metadata": {"name": name, "namespace": "acme"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+        "subjects": [{"kind": "ServiceAccount", **metadata}],
+    }
+    await api.create(ROLE_BINDINGS, binding)
+
+
+@pytest.mark.parametrize(("namespace", "may"), [("default", True), ("acme", False)])
+async def test_an_approver_decides_unless_it_is_a_workload_of_the_namespace(
+    installed: Installed, namespace: str, may: bool
 ) -> None:
-    async with _release(tmp_path, values) as release:
-        await release.kubectl.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "acme"}}])
+    name = f"approver-of-{namespace}"
+    await _account(installed.kubectl.api, namespace, name, "switchboard-approver")
+    await installed.kubectl.api.create(ACCESS_REQUESTS, _request(name))
+    patch = {"spec": {"decision": "Rejected", "decidedBy": f"system:serviceaccount:{namespace}:{name}"}}
+    async with installed.as_service_account(namespace, name) as approver:
+        if may:
+            decided = await approver.merge_patch(ACCESS_REQUESTS, name, "acme", patch)
+            assert decided["spec"]["decision"] == "Rejected"
+        else:
+            with pytest.raises((Forbidden, Invalid), match=r"admissionPolicy\.deciders"):
+                await approver.merge_patch(ACCESS_REQUESTS, name, "acme", patch)
+        with pytest.raises(Forbidden):
+            await approver.list(MESSAGES, "acme")
+
+
+async def test_a_reader_reads_and_who_may_view_workloads_reads_no_words(installed: Installed) -> None:
+    assert await installed.ask("hours?")
+    await _account(installed.kubectl.api, "default", "reader", "switchboard-reader")
+    await _account(installed.kubectl.api, "default", "viewer", "view")
+    async with installed.as_service_account("default", "reader") as reader:
+        assert (await reader.list(MESSAGES, "acme")).items
+        with pytest.raises(Forbidden):
+            await reader.list(TWILIO_CONNECTORS, "acme")
+    async with installed.as_service_account("default", "viewer") as viewer:
+        assert (await viewer.list(TWILIO_CONNECTORS, "acme")).items
+        with pytest.raises(Forbidden):
+            await viewer.list(MESSAGES, "acme")
+
+
+async def test_an_uninstall_gives_the_numbers_back_and_a_new_install_takes_them_again(tmp_path: Path) -> None:
+    async with _release(tmp_path, {}) as release:
         await release.install()
         await release.quickstart()
         ours = await release.webhook_at_twilio()
@@ -242,3 +286,31 @@ async def test_an_uninstall_gives_the_numbers_back_and_a_new_install_takes_them_
         await release.connector("Connected")
         assert await release.webhook_at_twilio() == ours
         assert await release.ask("hours?") == "We are open 9 to 5, Monday to Friday."
+
+
+async def test_a_release_lets_go_of_what_twilio_does_not_take_back(tmp_path: Path) -> None:
+    """Without credentials nothing can be put back: it is told, and neither uninstall nor deletion waits for ever."""
+    values = {"namespaces": ["acme"], "crds": {"keep": False}, "release": {"timeoutSeconds": 70}}
+    async with _release(tmp_path, values) as release:
+        await release.kubectl.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "acme"}}])
+        await release.install()
+        await release.quickstart()
+        api = release.kubectl.api
+        ours = await release.webhook_at_twilio()
+        await api.delete(SECRETS, "twilio", "acme")
+        events = asyncio.create_task(_event(api, "WebhookNotRestored"))
+        await release.helm("uninstall", RELEASE, wait="watcher", timeout=120)
+        event = await asyncio.wait_for(events, 30)
+        assert event["involvedObject"]["name"] == "production-sms"
+        assert event["type"] == "Warning"
+        assert await release.webhook_at_twilio() == ours
+        with pytest.raises(NotFound):
+            await api.get(CRDS, "twilioconnectors.switchboard.dev")
+
+
+async def _event(api: KubeApi, wanted: str) -> dict[str, Any]:
+    async for event in api.watch(EVENTS, "acme"):
+        for found in getattr(event, "items", None) or [getattr(event, "object", None)]:
+            if found and found["reason"] == wanted:
+                return dict(found)
+    raise AssertionError("the watch ended")
