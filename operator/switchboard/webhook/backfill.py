@@ -77,8 +77,11 @@ class Backfill:
             for name, connector in list(self.connectors.by_name.items()) if self.live() else ():
                 at = self._due(name, now)
                 if at <= now:
+                    first = name not in self._looked
                     self._looked[name] = now
                     await self._look(connector, doubted=self._doubts.pop(name, None) is not None)
+                    if first:  # what Twilio gave up on just before this process began has not settled yet
+                        self._doubts.setdefault(name, now)
                     at = self._due(name, now)
                 due = min(due, at)
             with contextlib.suppress(TimeoutError):

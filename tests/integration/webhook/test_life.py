@@ -117,6 +117,20 @@ async def test_what_twilio_took_while_no_pod_ran_is_answered_in_order(make_rig: 
     assert sum(metrics.get(name, 0) for metrics in found) == 4
 
 
+async def test_what_twilio_gave_up_on_just_before_a_pod_started_is_not_left_to_the_interval(
+    make_rig: MakeRig, number: Number
+) -> None:
+    rig = await make_rig(settings=environment(settling_seconds=1, lease_seconds=1.5))
+    first = await rig.start()
+    ann = number()
+    await rig.text(ann, "echo one")
+    assert (await rig.phone(ann, 1))[0].body == "You said one"
+    first.kill()
+    await rig.text(ann, "echo two", times=0)
+    await rig.start()
+    assert (await rig.phone(ann, 2))[1].body == "You said two"
+
+
 async def test_what_is_found_too_late_is_kept_and_not_answered(make_rig: MakeRig, number: Number) -> None:
     rig = await make_rig(settings=environment(settling_seconds=0, backfill_seconds=0.2, missed_seconds=0.001))
     ann = number()
