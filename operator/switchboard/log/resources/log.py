@@ -128,7 +128,8 @@ class ResourcesLog:
     @property
     def ready(self) -> bool:
         """As the protocol says."""
-        return self._store.answers and all(synced.is_set() for synced in self._synced.values())
+        following = bool(self._tasks) and not any(task.done() for task in self._tasks)
+        return following and self._store.answers and all(synced.is_set() for synced in self._synced.values())
 
     async def record(self, inbound: Inbound) -> Recorded:
         """As the protocol says."""

@@ -10,7 +10,7 @@ import heapq
 import logging
 
 from switchboard.kube.resources import CONVERSATIONS, EXECUTIONS, MESSAGES, Object
-from switchboard.log.errors import LogUnavailable
+from switchboard.log.errors import LogError, LogUnavailable
 from switchboard.log.records import Conversation
 from switchboard.log.resources.objects import KeptConversation, KeptExecution, KeptMessage, revived_conversation, stamp
 from switchboard.log.resources.reading import current
@@ -61,6 +61,8 @@ class Projection:
                 log.warning("statuses are late", extra={"error": str(error)})
                 self.soon(conversation, seconds=PAUSE_SECONDS)
                 await asyncio.sleep(PAUSE_SECONDS)
+            except LogError as error:
+                log.error("statuses cannot be written", extra={"conversation": conversation, "error": str(error)})  # noqa: TRY400
 
     async def _next(self) -> str:
         loop = asyncio.get_running_loop()

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from switchboard.kube import errors
 from switchboard.kube.client import KubeApi
 from switchboard.kube.resources import EXECUTIONS, MESSAGES, Object, ResourceType
-from switchboard.log.errors import LogUnavailable
+from switchboard.log.errors import LogError, LogUnavailable
 from switchboard.log.resources.index import Index
 from switchboard.log.resources.objects import KeptExecution, KeptMessage
 
@@ -42,6 +42,9 @@ class Store:
         except (errors.Forbidden, errors.Unauthorized) as error:
             self.answers = False
             raise LogUnavailable(f"the API server refuses this pod's ServiceAccount: {error}") from error
+        except errors.Invalid as error:
+            # A bound that we do not keep, or a CRD of another version: trying again gives the same.
+            raise LogError(f"the API server finds it invalid: {error}") from error
         except errors.KubeError as error:
             self.answers = error.status not in {0, 401, 500, 502, 503, 504}
             raise LogUnavailable(f"the API server did not take it: {error}") from error

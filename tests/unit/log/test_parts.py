@@ -1,0 +1,166 @@
+"""The small parts: cursors, bounds, the bell, group commit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import aclosing
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from switchboard.log import bounds, cursors
+from switchboard.log.errors import LogUnavailable
+from switchboard.log.postgres.committing import BATCH_MAX, GroupCommit
+from switchboard.log.postgres.rows import attributes
+from switchboard.log.wakeups import Bell
+
+TIMES = st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(2200, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+
+
+@given(TIMES, st.text(min_size=1, max_size=40).filter(lambda text: text.isprintable()))
+def test_a_cursor_gives_back_what_it_was_made_of(time: datetime, key: str) -> None:
+    assert cursors.decode(cursors.encode(time, key)) == (time, key)
+
+
+@given(st.text(max_size=60))
+def test_no_text_breaks_the_reading_of_cursors(text: str) -> None:
+    try:
+        time, key = cursors.decode(text)
+    except ValueError:
+        return
+    assert time.tzinfo is not None
+    assert key
+
+
+@given(st.text(alphabet=st.characters(codec=None), max_size=200), st.integers(min_value=1, max_value=300))
+def test_whatever_strangers_send_becomes_text_that_every_store_takes(text: str, limit: int) -> None:
+    cleaned = bounds.clean(text, limit)
+    assert len(cleaned) <= limit
+    assert "\0" not in cleaned
+    assert cleaned.encode().decode() == cleaned
+
+
+@given(st.dictionaries(st.text(max_size=30), st.text(alphabet=st.characters(codec=None), max_size=60), max_size=12))
+def test_attributes_as_json_are_what_bounds_leave_of_them(given_: dict[str, str]) -> None:
+    import json
+
+    text = attributes(given_)
+    assert (json.loads(text) if text else {}) == bounds.attributes(given_)
+
+
+async def test_a_bell_wakes_every_listener_once_and_forgets_none_that_was_busy() -> None:
+    bell = Bell()
+
+    async def never() -> None:
+        return None
+
+    async with aclosing(bell.rings(never)) as first, aclosing(bell.rings(never)) as second, asyncio.timeout(5):  # type: ignore[type-var]
+        await anext(first)
+        await anext(second)
+        bell.ring()
+        bell.ring()
+        await anext(first)  # rung while it was busy
+        await anext(second)
+        waiting = asyncio.ensure_future(anext(first))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        bell.ring()
+        await waiting
+
+
+async def test_a_bell_rings_by_itself_when_something_falls_due() -> None:
+    bell, asked = Bell(), 0
+
+    async def due() -> float:
+        nonlocal asked
+        asked += 1
+        return -1.0
+
+    async with aclosing(bell.rings(due)) as rings, asyncio.timeout(5):  # type: ignore[type-var]
+        for _ in range(3):
+            await anext(rings)
+    assert asked == 2
+
+
+class Disk:
+    """Commits when it is told to."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.flushes: asyncio.Queue[Exception | None] = asyncio.Queue()
+
+    async def commit(self, batch: Sequence[int]) -> Sequence[int]:
+        self.batches.append(list(batch))
+        if (error := await self.flushes.get()) is not None:
+            raise error
+        return [entry * 10 for entry in batch]
+
+
+async def begun(commits: GroupCommit[int, int], *entries: int) -> list[asyncio.Task[int]]:
+    tasks = [asyncio.create_task(commits.add(entry)) for entry in entries]
+    for _ in range(3):
+        await asyncio.sleep(0)
+    return tasks
+
+
+async def test_whoever_comes_during_a_commit_is_in_the_next_with_all_others() -> None:
+    disk = Disk()
+    commits = GroupCommit(disk.commit)
+    first = await begun(commits, 1)
+    rest = await begun(commits, 2, 3, 4)
+    assert disk.batches == [[1]]
+    assert not any(task.done() for task in first + rest)
+    disk.flushes.put_nowait(None)
+    assert await asyncio.gather(*first) == [10]
+    disk.flushes.put_nowait(None)
+    assert await asyncio.gather(*rest) == [20, 30, 40]
+    assert disk.batches == [[1], [2, 3, 4]]
+
+
+async def test_a_commit_that_fails_is_told_to_its_own_and_to_no_other() -> None:
+    disk = Disk()
+    commits = GroupCommit(disk.commit)
+    (first,) = await begun(commits, 1)
+    (second,) = await begun(commits, 2)
+    disk.flushes.put_nowait(LogUnavailable("away"))
+    disk.flushes.put_nowait(None)
+    with pytest.raises(LogUnavailable, match="away"):
+        await first
+    assert await second == 20
+
+
+async def test_a_batch_is_bounded_and_so_is_the_queue() -> None:
+    disk = Disk()
+    commits = GroupCommit(disk.commit, most_waiting=BATCH_MAX + 5)
+    tasks = await begun(commits, 0)
+    tasks += await begun(commits, *range(1, BATCH_MAX + 6))
+    with pytest.raises(LogUnavailable, match="more messages wait"):
+        await commits.add(-1)
+    for _ in range(3):
+        disk.flushes.put_nowait(None)
+    assert await asyncio.gather(*tasks) == [entry * 10 for entry in range(BATCH_MAX + 6)]
+    assert [len(batch) for batch in disk.batches] == [1, BATCH_MAX, 5]
+
+
+async def test_whoever_waits_when_the_log_is_closed_is_told() -> None:
+    disk = Disk()
+    commits = GroupCommit(disk.commit)
+    tasks = await begun(commits, 1) + await begun(commits, 2)
+    commits._running.cancel()  # type: ignore[union-attr]
+    for task in tasks:
+        with pytest.raises(LogUnavailable, match="closed"):
+            await task
+
+
+async def test_a_caller_that_gives_up_takes_nobody_with_it() -> None:
+    disk = Disk()
+    commits = GroupCommit(disk.commit)
+    impatient, patient = await begun(commits, 1, 2)
+    impatient.cancel()
+    await asyncio.sleep(0)
+    disk.flushes.put_nowait(None)
+    assert await patient == 20
+    assert disk.batches == [[1, 2]]
