@@ -254,11 +254,12 @@ class AgentReconciler:
         return plan if blocked is None else dataclasses.replace(plan, stop=())
 
     async def _route(self, agent: Agent, plan: Plan, known: Known) -> Problem | None:
-        """Leads the public address to the live revision."""
-        if plan.live is None:
+        """Leads the public address to the live revision, or to what will be the first: routes take time to be known."""
+        serving = plan.live or plan.desired
+        if serving is None or serving not in known.revisions:
             return None
-        objects = [routes.service(agent, plan.live)]
-        route = routes.route(agent, self._addresses(agent, known.revisions[plan.live]), self._routing)
+        objects = [routes.service(agent, serving)]
+        route = routes.route(agent, self._addresses(agent, known.revisions[serving]), self._routing)
         if route is not None:
             objects.append(route)
         problem = await self._apply(objects)
