@@ -129,8 +129,8 @@ class ConnectorReconciler:
         store, namespace = self._context.store, connector.metadata.namespace
         living: list[Agent] = []
         live: dict[str, AgentRevision] = {}
-        for obj in store.all(resources.AGENTS, namespace):
-            agent = store.read(Agent, resources.AGENTS, obj)
+        for name in store.naming(namespace, connector.metadata.name):
+            agent = store.model(Agent, resources.AGENTS, namespace, name)
             if agent is None or agent.metadata.deletion_timestamp is not None:
                 continue
             living.append(agent)

@@ -26,6 +26,7 @@ class Store:
     def __init__(self) -> None:
         self._objects: dict[str, dict[str, dict[str, Object]]] = {}
         self._models: dict[tuple[str, str, str], tuple[str, Resource | None]] = {}
+        self._naming: dict[tuple[str, str], set[str]] = {}
 
     def put(self, resource: ResourceType, obj: Object) -> tuple[Object | None, bool]:
         """Takes in an object: what was known of it before, and whether this is news."""
@@ -42,6 +43,8 @@ class Store:
         ):
             return old, False
         names[metadata["name"]] = obj
+        if resource is AGENTS:
+            self._index(old, obj)
         return old, True
 
     def remove(self, resource: ResourceType, namespace: str, name: str, uid: str | None = None) -> Object | None:
@@ -51,7 +54,27 @@ class Store:
         if known is None or (uid is not None and known["metadata"].get("uid") != uid):
             return None
         self._models.pop((resource.plural, namespace, name), None)
+        if resource is AGENTS:
+            self._index(known, None)
         return names.pop(name)
+
+    def naming(self, namespace: str, connector: str) -> list[str]:
+        """The Agents whose template or status names a connector, in order."""
+        return sorted(self._naming.get((namespace, connector), ()))
+
+    def _index(self, old: Object | None, new: Object | None) -> None:
+        obj = new or old
+        if obj is None:
+            return
+        namespace, agent = obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
+        before, after = connectors_of(old), connectors_of(new)
+        for name in before - after:
+            agents = self._naming.get((namespace, name), set())
+            agents.discard(agent)
+            if not agents:
+                self._naming.pop((namespace, name), None)
+        for name in after - before:
+            self._naming.setdefault((namespace, name), set()).add(agent)
 
     def replace(self, resource: ResourceType, namespace: str | None, items: Iterable[Object]) -> list[Object]:
         """Takes in a whole listing (of one namespace, or all); gives what is new, changed, or gone."""
@@ -104,6 +127,15 @@ class Store:
                 read = None
             known = self._models[key] = (version, read)
         return known[1] if isinstance(known[1], kind) else None
+
+
+def connectors_of(agent: Object | None) -> set[str]:
+    """The connectors that an Agent names: its template's, and those in its status, which are its live revision's."""
+    if agent is None:
+        return set()
+    template = (agent.get("spec") or {}).get("template") or {}
+    names = {route["name"] for route in template.get("connectors") or ()}
+    return names | {summary["name"] for summary in (agent.get("status") or {}).get("connectors") or ()}
 
 
 def _version(metadata: Object) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from switchboard.api.meta import ANNOTATION_TEST, LABEL_AGENT
 from switchboard.controller.context import AGENT, CONNECTOR
 from switchboard.controller.queue import Key
-from switchboard.controller.store import Store
+from switchboard.controller.store import Store, connectors_of
 from switchboard.kube import resources
 from switchboard.kube.resources import Object, ResourceType
 from switchboard.reconcile import workloads
@@ -45,15 +45,14 @@ class Triggers:
                 yield Key(CONNECTOR, namespace, obj["metadata"]["name"])
         for obj in self._store.all(resources.AGENTS, namespace):
             spec = obj.get("spec") or {}
-            if _mentions(spec, name) or users & set(self._named(obj)):
+            if _mentions(spec, name) or users & connectors_of(obj):
                 yield Key(AGENT, namespace, obj["metadata"]["name"])
 
     def _agent(self, old: Object | None, new: Object | None, obj: Object) -> Iterator[Key]:
         if _said(old) != _said(new) or _emptied(old, new):
             yield _key(AGENT, obj)
         if _for_connectors(old) != _for_connectors(new):
-            names = {*self._named(old), *self._named(new)}
-            for name in sorted(names):
+            for name in sorted(connectors_of(old) | connectors_of(new)):
                 if self._store.get(resources.TWILIO_CONNECTORS, obj["metadata"]["namespace"], name) is not None:
                     yield Key(CONNECTOR, obj["metadata"]["namespace"], name)
 
@@ -62,9 +61,8 @@ class Triggers:
             yield _key(CONNECTOR, obj)
         if _for_agents(old) != _for_agents(new):
             namespace, name = obj["metadata"]["namespace"], obj["metadata"]["name"]
-            for agent in self._store.all(resources.AGENTS, namespace):
-                if name in self._named(agent):
-                    yield _key(AGENT, agent)
+            for agent in self._store.naming(namespace, name):
+                yield Key(AGENT, namespace, agent)
 
     def _deployment(self, old: Object | None, new: Object | None, obj: Object) -> Iterator[Key]:
         yield from _owner(obj)
@@ -73,22 +71,9 @@ class Triggers:
         if after and before != after:
             namespace = obj["metadata"]["namespace"]
             agent = (obj["metadata"].get("labels") or {}).get(LABEL_AGENT, "")
-            for name in self._named(self._store.get(resources.AGENTS, namespace, agent)):
+            for name in sorted(connectors_of(self._store.get(resources.AGENTS, namespace, agent))):
                 if self._store.get(resources.TWILIO_CONNECTORS, namespace, name) is not None:
                     yield Key(CONNECTOR, namespace, name)
-
-    def _named(self, agent: Object | None) -> list[str]:
-        """The connectors that an Agent's template or live revision names, or that its status lists."""
-        if agent is None:
-            return []
-        spec, status = agent.get("spec") or {}, agent.get("status") or {}
-        names = {route["name"] for route in (spec.get("template") or {}).get("connectors") or ()}
-        names |= {summary["name"] for summary in status.get("connectors") or ()}
-        live = status.get("liveRevision")
-        if live:
-            revision = self._store.get(resources.AGENT_REVISIONS, agent["metadata"]["namespace"], live)
-            names |= {route["name"] for route in ((revision or {}).get("spec") or {}).get("connectors") or ()}
-        return sorted(names)
 
 
 def _key(kind: str, obj: Object) -> Key:

@@ -66,7 +66,7 @@ def test_a_model_is_read_once_for_each_version() -> None:
 
 def test_what_this_version_cannot_read_is_none() -> None:
     store = Store()
-    store.put(resources.AGENTS, agent(1, template="nonsense"))
+    store.put(resources.AGENTS, agent(1, template={"engine": "nonsense"}))
     assert store.model(Agent, resources.AGENTS, "acme", "support") is None
 
 
