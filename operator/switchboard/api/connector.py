@@ -42,7 +42,8 @@ class Access(Model):
     allow: Annotated[
         list[PhoneNumber], Field(max_length=1000, json_schema_extra={"x-kubernetes-list-type": "set"})
     ] = []
-    """Always let in."""
+    """Always let in. With policy Open, a list that is not empty keeps all others out: it is what stays behind when
+    somebody removes the policy, and that must not open the agent."""
     deny: Annotated[list[PhoneNumber], Field(max_length=1000, json_schema_extra={"x-kubernetes-list-type": "set"})] = []
     """Never let in, whatever else is said."""
     max_pending: int = Field(default=1000, ge=1, le=10_000)

@@ -20,7 +20,7 @@ from switchboard.log.protocol import ConversationLog
 from switchboard.log.records import Reply
 from switchboard.providers.base import InboundMessage
 from switchboard.webhook import metrics
-from switchboard.webhook.access import Verdict
+from switchboard.webhook.access import Door, Verdict
 from switchboard.webhook.connectors import Connector, Connectors
 from switchboard.webhook.intake import Taken
 from switchboard.webhook.requests import Asker, Decisions
@@ -61,6 +61,7 @@ class Onboarding:
     revision: Callable[[], str]
     """The revision that announcements are sent by."""
     _decided: dict[Asker, Decision] = field(default_factory=dict)
+    _doors: dict[str, Door] = field(default_factory=dict)
     _seen: dict[Asker, _Seen] = field(default_factory=dict)
     _work: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -129,8 +130,12 @@ class Onboarding:
 
     def reconsider(self) -> None:
         """A connector's policy changed: who waits may be let in, or turned away, without a person."""
+        doors = {name: connector.door for name, connector in self.connectors.by_name.items()}
+        changed = {name for name, door in doors.items() if self._doors.get(name) != door}
+        self._doors = doors
         for asker in self.decisions.askers():
-            self._decided[asker] = self.decisions.decision(asker.connector, asker.contact) or "Pending"
+            if asker.connector in changed:
+                self._decided[asker] = self.decisions.decision(asker.connector, asker.contact) or "Pending"
         self._work.set()
 
     async def run(self) -> None:

@@ -46,6 +46,13 @@ async def settle(rig: Rig, count: int, timeout: float = 30) -> None:
 
     await rig.until(look, timeout)
 
+    async def arrived() -> bool:
+        """What Twilio took is on the phones: that takes its own time."""
+        views = await rig.twilio.messages(rig.account)
+        return all(one.arrived or one.direction == "inbound" for one in views)
+
+    await rig.until(arrived, timeout)
+
 
 async def check(rig: Rig, phones: list[str], texts: dict[str, list[str]]) -> Tally:
     """Asserts the promises. `texts`: what each phone sent; each is `echo <word>-<n>`, which no other is.
