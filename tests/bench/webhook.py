@@ -80,14 +80,20 @@ class Requests:
         return head.encode() + body
 
 
+def cpu_seconds(pid: int) -> float:
+    """Seconds of CPU that a process has used: what other processes of this machine do hardly changes it."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 @contextmanager
-def server(*command: str, environment: Mapping[str, str] | None = None) -> Iterator[None]:
-    """A process that ends with the block."""
+def server(*command: str, environment: Mapping[str, str] | None = None) -> Iterator[int]:
+    """A process that ends with the block; its id."""
     with subprocess.Popen(
         command, env={**os.environ, **(environment or {})}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as child:
         try:
-            yield
+            yield child.pid
         finally:
             child.terminate()
 
@@ -115,7 +121,7 @@ async def load(port: int, file: Path, *, seconds: float, rate: float | None = No
     out, _ = await child.communicate()
     said = json.loads(out)
     assert set(said["statuses"]) == {"200"}, said["statuses"]
-    return {name: said[name] for name in ("per_second", "p50", "p99")}
+    return {name: said[name] for name in ("answered", "per_second", "p50", "p99")}
 
 
 class Bench:
@@ -125,20 +131,27 @@ class Bench:
         self.rig, self.database, self.dsn, self.folder, self.seconds = built, database, dsn, folder, seconds
         self.requests = Requests(built.url, built.account, built.token, built.number, folder)
         self.pods: list[Pod] = []
+        self.cpu: dict[str, float] = {}
+        """Seconds of a server's CPU for each message of the last run."""
 
     async def pod(self, number: int = 1) -> float:
         """Messages a second of `number` pods."""
         ports = [urlsplit(pod.url).port or 0 for pod in self.pods[:number]]
         files = [self.requests.file(int(12_000 * self.seconds / number)) for _ in ports]
+        before = cpu_seconds(self.pods[0].process.pid)
         done = await asyncio.gather(*(load(p, f, seconds=self.seconds) for p, f in zip(ports, files, strict=True)))
+        self.cpu["pod"] = (cpu_seconds(self.pods[0].process.pid) - before) / done[0]["answered"]
         return sum(one["per_second"] for one in done)
 
     async def bare(self) -> float:
         port = free_port()
-        with server(sys.executable, "-m", "tests.bench.bare", str(port)):
+        with server(sys.executable, "-m", "tests.bench.bare", str(port)) as pid:
             await listening(port)
             file = self.requests.file(int(16_000 * self.seconds))
-            return (await load(port, file, seconds=self.seconds))["per_second"]
+            before = cpu_seconds(pid)
+            done = await load(port, file, seconds=self.seconds)
+            self.cpu["bare"] = (cpu_seconds(pid) - before) / done["answered"]
+            return done["per_second"]
 
     async def flask(self, *, pooled: bool) -> float:
         port = free_port()
@@ -237,6 +250,7 @@ async def _rounds(bench: Bench, rounds: int, answers: list[float]) -> int:
     rows: list[dict[str, float]] = []
     for number in range(rounds + 1):
         bare, one = await bench.bare(), await bench.pod()
+        cpu = dict(bench.cpu)
         two = await bench.pod(2)
         pooled, single = await bench.flask(pooled=True), await bench.flask(pooled=False)
         inserts, _ = await bench.pgbench(64)
@@ -253,6 +267,9 @@ async def _rounds(bench: Bench, rounds: int, answers: list[float]) -> int:
                 "pgbench, 64 clients, tps": inserts,
                 "p99 at 300 msg/s, ms": p99 * 1000,
                 "pgbench, one client, p99, ms": commit * 1000,
+                "bare, CPU of a message, us": cpu["bare"] * 1e6,
+                "one pod, CPU of a message, us": cpu["pod"] * 1e6,
+                "CPU of a message, bare / one pod": cpu["bare"] / cpu["pod"],
                 "one pod / bare": one / bare,
                 "one pod / Flask pooled": one / pooled,
                 "one pod / Flask, a connection each": one / single,

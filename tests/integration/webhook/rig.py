@@ -154,7 +154,7 @@ class Pod:
     url: str
     health: str
 
-    async def ready(self, timeout: float = 20) -> None:
+    async def ready(self, timeout: float = 60) -> None:
         """Waits until it is ready. Raises AssertionError with the end of its log."""
         try:
             async with asyncio.timeout(timeout), aiohttp.ClientSession() as session:
@@ -299,7 +299,7 @@ class Rig:
         """A person's phone texts the connector's number."""
         return await self.twilio.text(sender, self.number, body, **more)
 
-    async def phone(self, number: str, count: int, timeout: float = 20) -> list[InboxItem]:
+    async def phone(self, number: str, count: int, timeout: float = 40) -> list[InboxItem]:
         """What a person's phone shows, once that are `count` messages."""
         try:
             async with asyncio.timeout(timeout):
@@ -313,7 +313,7 @@ class Rig:
     async def until(
         self,
         look: Callable[[], Awaitable[Any]],
-        timeout: float = 20,
+        timeout: float = 40,
     ) -> Any:
         """What `look` gives, once it is true. Nothing tells us when: it is asked again and again."""
         found = None
