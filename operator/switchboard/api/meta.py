@@ -27,6 +27,8 @@ LABEL_USE = f"{GROUP}/use"
 """A Secret that a resource refers to must carry this label with the value "true"."""
 ANNOTATION_TEST = f"{GROUP}/test"
 """Any new value on a connector asks for a check at once; the answer is `status.lastTest`."""
+ANNOTATION_AWAITED = f"{GROUP}/awaited"
+"""On an Agent's Service while nothing is live yet: the revision that it leads to is the one that is waited for."""
 ANNOTATION_CHECKSUM = f"{GROUP}/checksum"
 """On a pod template: what the pods read at their start. A new value rolls them."""
 

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from switchboard.api.agent import Agent, AgentRevision, AgentTemplate
 from switchboard.api.connector import TwilioConnector
-from switchboard.api.meta import API_VERSION, LABEL_AGENT, LABEL_REVISION
+from switchboard.api.meta import ANNOTATION_AWAITED, API_VERSION, LABEL_AGENT, LABEL_REVISION
 from switchboard.api.reasons import AgentReason
 from switchboard.controller.applying import NotOurs
 from switchboard.controller.context import Context
@@ -178,9 +178,10 @@ class AgentReconciler:
         if agent.status.live_revision is not None:
             return agent.status.live_revision
         name = routes.name_of(agent.metadata.name)
-        service = self._context.store.get(resources.SERVICES, agent.metadata.namespace, name)
-        selector = ((service or {}).get("spec") or {}).get("selector") or {}
-        found = selector.get(LABEL_REVISION)
+        service = self._context.store.get(resources.SERVICES, agent.metadata.namespace, name) or {}
+        if ANNOTATION_AWAITED in (service.get("metadata", {}).get("annotations") or {}):
+            return None
+        found = (service.get("spec", {}).get("selector") or {}).get(LABEL_REVISION)
         return str(found) if found else None
 
     # What runs them
@@ -258,7 +259,7 @@ class AgentReconciler:
         serving = plan.live or plan.desired
         if serving is None or serving not in known.revisions:
             return None
-        objects = [routes.service(agent, serving)]
+        objects = [routes.service(agent, serving, awaited=plan.live is None)]
         route = routes.route(agent, self._addresses(agent, known.revisions[serving]), self._routing)
         if route is not None:
             objects.append(route)

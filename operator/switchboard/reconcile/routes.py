@@ -9,7 +9,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from switchboard.api.agent import Agent
-from switchboard.api.meta import API_VERSION, LABEL_AGENT, LABEL_REVISION
+from switchboard.api.meta import ANNOTATION_AWAITED, API_VERSION, LABEL_AGENT, LABEL_REVISION
 from switchboard.api.runtime import HTTP_PORT_NAME, message_path
 from switchboard.reconcile.workloads import common_labels, owned_by
 
@@ -46,15 +46,21 @@ def _metadata(agent: Agent, annotations: Mapping[str, str] | None = None) -> Jso
     }
 
 
-def service(agent: Agent, live: str) -> Json:
-    """The Agent's Service: a stable name that leads to the live revision's pods."""
+def service(agent: Agent, revision: str, *, awaited: bool = False) -> Json:
+    """The Agent's Service: a stable name that leads to the live revision's pods.
+
+    Args:
+        agent: The Agent.
+        revision: The live one, or the one that is awaited.
+        awaited: Whether nothing is live yet: the Service says so, because what it leads to counts as live otherwise.
+    """
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": _metadata(agent),
+        "metadata": _metadata(agent, {ANNOTATION_AWAITED: revision} if awaited else None),
         "spec": {
             "type": "ClusterIP",
-            "selector": {LABEL_AGENT: agent.metadata.name, LABEL_REVISION: live},
+            "selector": {LABEL_AGENT: agent.metadata.name, LABEL_REVISION: revision},
             "ports": [{"name": HTTP_PORT_NAME, "port": SERVICE_PORT, "targetPort": HTTP_PORT_NAME, "protocol": "TCP"}],
         },
     }

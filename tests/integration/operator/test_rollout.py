@@ -32,6 +32,23 @@ async def test_a_revision_whose_check_fails_says_why_and_leaves_the_old_one_live
     assert revision["status"]["state"] == "Failed"
 
 
+async def test_a_first_revision_is_routed_to_before_it_is_ready_and_connected_only_then(desk: Any) -> None:
+    await desk.secret()
+    await desk.connector()
+    rules = {"script": {"rules": [{"match": "(unclosed", "reply": "x"}], "fallback": "y"}}
+    await desk.agent(template={"name": "v1", "engine": rules, **ONE_POD})
+    agent = await desk.agent_says("RevisionFailed")
+    assert "liveRevision" not in agent["status"]
+    service = await desk.get(resources.SERVICES, "support-webhook")
+    assert service["spec"]["selector"]["switchboard.dev/revision"] == "support-v1"
+    await desk.says("WaitingForAgent")
+    assert "user:pass@old" in (await desk.at_twilio()).sms_url
+    await desk.agent(template={"name": "v2", **ONE_POD})
+    await desk.connected()
+    service = await desk.get(resources.SERVICES, "support-webhook")
+    assert service["spec"]["selector"]["switchboard.dev/revision"] == "support-v2"
+
+
 async def test_a_new_revision_serves_once_its_pods_are_ready_and_the_old_one_drains(desk: Any) -> None:
     await desk.secret()
     await desk.connector()
