@@ -15,6 +15,7 @@ from typing import Any
 from switchboard.api.meta import LABEL_AGENT, LABEL_USE
 from switchboard.controller.context import Context
 from switchboard.controller.kopfing import Kopf
+from switchboard.controller.sweep import Sweep
 from switchboard.controller.triggers import Triggers
 from switchboard.kube import resources
 from switchboard.kube.client import Synced
@@ -101,6 +102,7 @@ class Watches:
         return [
             Kopf(OURS, self._context.settings, self._seen).run(),
             self.resync(),
+            *([Sweep(self._context).run()] if self._context.settings.namespaces else ()),
             *(self._watch(resource, namespace) for namespace in self._namespaces for resource in self._made),
             *(self._watch_secrets(namespace) for namespace in self._namespaces),
         ]

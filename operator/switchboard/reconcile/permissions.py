@@ -61,7 +61,7 @@ def operator_rules(
         _rule(GROUP, ["agents"], _WATCH),
         _rule(GROUP, ["agents/status", "agentrevisions/status", "twilioconnectors/status"], ["patch"]),
         _rule(GROUP, ["agentrevisions"], [*_READ, "create", "delete"]),
-        _rule(GROUP, ["twilioconnectors"], _READ),
+        _rule(GROUP, ["twilioconnectors"], [*_READ, "patch"]),
         # blockOwnerDeletion on what is owned: https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#ownerreferencespermissionenforcement
         _rule(GROUP, ["agents/finalizers", "agentrevisions/finalizers", "twilioconnectors/finalizers"], ["update"]),
         _rule("", ["configmaps", "serviceaccounts"], applied),
@@ -90,7 +90,7 @@ def finalizer_rules() -> list[Json]:
 
     No deletion then ever waits for an operator that does not look there any more.
     """
-    return [_rule(GROUP, ["twilioconnectors"], ["get", "list", "patch"])]
+    return [_rule(GROUP, ["twilioconnectors"], ["list", "patch"])]
 
 
 def lease_rules(name: str = OPERATOR_ROLE) -> list[Json]:

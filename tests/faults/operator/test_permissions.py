@@ -199,6 +199,21 @@ async def test_nothing_is_refused_and_no_verb_is_there_for_nothing(
     assert rules - used - UNSEEN == set()
 
 
+async def test_a_deletion_in_a_namespace_that_nobody_watches_does_not_wait_for_ever(
+    kubeconfig: Path | None, tmp_path: Path, twilio: Any
+) -> None:
+    async with guarded(kubeconfig, tmp_path, twilio, clusterwide=False) as (site, _):
+        metadata = {"name": "left", "namespace": "switchboard", "finalizers": ["switchboard.dev/release"]}
+        spec = {"credentials": {"secretRef": {"name": "twilio"}}, "fromNumber": twilio.number()}
+        api = site.kubectl.api
+        await api.create(resources.TWILIO_CONNECTORS, {"metadata": metadata, "spec": spec})
+        await api.delete(resources.TWILIO_CONNECTORS, "left", "switchboard")
+        async with site.operator(SWITCHBOARD_RELEASE_SECONDS="1"):
+            await site.kubectl.until(
+                resources.TWILIO_CONNECTORS, "left", lambda _: False, "switchboard", timeout=20, gone=True
+            )
+
+
 async def test_one_verb_less_and_it_is_refused(kubeconfig: Path | None, tmp_path: Path, twilio: Any) -> None:
     """The cluster does enforce: without the right to bind the webhooks' role nothing is deployed."""
     async with guarded(kubeconfig, tmp_path, twilio, clusterwide=True) as (site, between):
