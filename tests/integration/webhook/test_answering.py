@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,7 +14,14 @@ from aiohttp import web
 from tests.integration.webhook.conftest import MakeRig
 from tests.integration.webhook.rig import environment
 
-from switchboard.sandbox.twilio.control_models import AccountChange, DeliveryPlan, FaultSpec, MediaSpec, Step
+from switchboard.sandbox.twilio.control_models import (
+    AccountChange,
+    DeliveryPlan,
+    FaultSpec,
+    MediaSpec,
+    ServiceSpec,
+    Step,
+)
 
 pytestmark = pytest.mark.cluster
 Number = Callable[[], str]
@@ -287,3 +295,33 @@ async def test_a_rotated_token_is_used_at_once(make_rig: MakeRig, number: Number
     new = await rig.text(ann, "echo two", wait=True)
     assert {call.status for call in [*old.calls, *new.calls] if call.kind == "message"} == {200}
     await rig.until(lambda: _shown(rig, ann, "You said two"))
+
+
+async def test_answers_go_through_the_messaging_service_and_to_a_fixed_number_where_the_route_says_so(
+    make_rig: MakeRig, number: Number
+) -> None:
+    ann, boss = number(), number()
+    service = "MG" + secrets.token_hex(16)
+    outbound = {"useSenderAsReceiver": False, "toNumber": boss}
+    rig = await make_rig(spec={"messagingServiceSid": service}, connectors=[{"name": "sms", "outbound": outbound}])
+    await rig.twilio.add_service(
+        rig.account, ServiceSpec(sid=service, numbers=[rig.number], use_inbound_webhook_on_number=True)
+    )
+    await rig.start()
+    await rig.text(ann, "echo for the boss", wait=True)
+    [item] = await rig.phone(boss, 1)
+    assert (item.body, item.sender) == ("You said for the boss", rig.number)
+    assert await rig.twilio.inbox(ann, wait=False) == []
+
+
+async def test_what_no_route_takes_is_counted_and_not_kept(make_rig: MakeRig, number: Number) -> None:
+    ann, bob = number(), number()
+    rig = await make_rig(connectors=[{"name": "sms", "inbound": {"fromNumber": ann}}])
+    pod = await rig.start()
+    result = await rig.text(bob, "hi", wait=True)
+    assert {call.status for call in result.calls if call.kind == "message"} == {200}
+    await rig.text(ann, "hi", wait=True)
+    await rig.phone(ann, 1)
+    assert len(await rig.messages("Inbound")) == 1
+    name = 'switchboard_webhook_unrouted_messages_total{connector="sms",reason="from_filter"}'
+    assert (await pod.metrics())[name] == 1
