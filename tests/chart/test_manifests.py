@@ -135,6 +135,10 @@ def test_the_other_rights_are_those_that_the_code_asks_for() -> None:
     assert one(objects, "ClusterRole", "switchboard-webhook")["rules"] == permissions.webhook_rules()
     assert one(objects, "Role", "switchboard-operator-lease")["rules"] == lease
     assert one(objects, "ClusterRole", "switchboard-release")["rules"] == permissions.release_rules()
+    for role in ("view", "edit", "reader", "approver"):
+        assert one(objects, "ClusterRole", f"switchboard-{role}")["rules"] == getattr(permissions, f"{role}_rules")()
+    in_acme = one(render({"namespaces": ["acme"]}), "Role", "switchboard-release")
+    assert in_acme["rules"] == permissions.release_rules()
     stop = [*permissions.stop_rules("switchboard-operator"), *lease]
     assert one(objects, "Role", "switchboard-release-stop")["rules"] == stop
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -12,9 +13,14 @@ from tests.chart.rendering import CASES, one, render, templates
 GOLDEN = Path(__file__).parent / "golden"
 
 
+def _reviewed(manifest: dict[str, Any]) -> dict[str, Any]:
+    """A manifest without the rules that are generated, which test_manifests compares with the code."""
+    return {**manifest, "rules": "generated"} if "rules" in manifest else manifest
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_values_give_the_manifests_that_were_looked_at(case: str) -> None:
-    text = yaml.safe_dump_all(render(CASES[case]), sort_keys=False, width=120)
+    text = yaml.safe_dump_all(map(_reviewed, render(CASES[case])), sort_keys=False, width=120)
     path = GOLDEN / f"{case}.yaml"
     if os.environ.get("UPDATE_GOLDEN"):
         path.write_text(text, encoding="utf-8")
