@@ -12,7 +12,7 @@
   verbs: [get, list, watch, create, delete]
 - apiGroups: [switchboard.dev]
   resources: [twilioconnectors]
-  verbs: [get, list, watch]
+  verbs: [get, list, watch, patch]
 - apiGroups: [switchboard.dev]
   resources: [agents/finalizers, agentrevisions/finalizers, twilioconnectors/finalizers]
   verbs: [update]
@@ -65,7 +65,7 @@
 {{- define "switchboard.rules.finalizers" -}}
 - apiGroups: [switchboard.dev]
   resources: [twilioconnectors]
-  verbs: [get, list, patch]
+  verbs: [list, patch]
 {{- end -}}
 
 {{- define "switchboard.rules.lease" -}}
