@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,8 @@ import pytest
 import pytest_asyncio
 
 SESSION = {"scope": "session", "loop_scope": "session"}
-NAMESPACES = 40
+RESERVED = 40
+"""Namespaces of one operator: it is told of them before it starts."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -90,23 +91,31 @@ class Product:
     directory: Path
     operator: Any
     _free: list[str]
+    _start: Callable[[], Awaitable[Any]]
 
     async def namespace(self) -> str:
         """A namespace that no other test has."""
         return self._free.pop()
 
+    async def restart_operator(self) -> None:
+        """Starts another operator in place of the one that was ended."""
+        self.operator = await self._start()
+
 
 @pytest_asyncio.fixture(**SESSION)
 async def product(
-    cluster: Any, kubectl: Any, twilio: Twilio, tmp_path_factory: pytest.TempPathFactory
+    cluster: Any, kubectl: Any, twilio: Twilio, kubeconfig: Path | None, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Product]:
     """The operator as a process, beside cluster and simulator."""
+    import contextlib
     import json
 
+    from switchboard.kube.errors import NotFound
+    from switchboard.kube.resources import NAMESPACES
     from switchboard.sandbox import stack
 
     run = f"sb-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}-{secrets.token_hex(3)}"
-    names = [f"{run}-{index:02d}" for index in range(NAMESPACES)]
+    names = [f"{run}-{index:02d}" for index in range(RESERVED)]
     await kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in names)
     directory = tmp_path_factory.mktemp("product")
     environment = {
@@ -116,7 +125,13 @@ async def product(
         "KUBECONFIG": str(cluster.kubeconfig),
     }
     async with AsyncExitStack() as exits:
-        process = await exits.enter_async_context(stack.operator(directory, environment))
-        yield Product(cluster, kubectl, twilio, directory, process, list(reversed(names)))
+
+        async def start() -> Any:
+            return await exits.enter_async_context(stack.operator(directory, environment))
+
+        yield Product(cluster, kubectl, twilio, directory, await start(), list(reversed(names)), start)
         for name in names:
-            await kubectl.delete_namespace(name)
+            with contextlib.suppress(NotFound):
+                await kubectl.delete_namespace(name)
+        for name in names if kubeconfig else ():  # an embedded cluster goes with all that is in it
+            await kubectl.until(NAMESPACES, name, lambda _: True, gone=True)
