@@ -131,8 +131,15 @@ async def run(
     loop = asyncio.get_running_loop()
     work = _Work(requests, rate, seconds)
 
+    def connected(task: asyncio.Task[object]) -> None:
+        error = task.exception()
+        if error is not None and not work.over.done():
+            work.over.set_exception(error)
+
     def connect() -> None:
-        tasks.add(loop.create_task(loop.create_connection(lambda: _Connection(work), host, port)))
+        task: asyncio.Task[object] = loop.create_task(loop.create_connection(lambda: _Connection(work), host, port))
+        task.add_done_callback(connected)
+        tasks.add(task)
 
     tasks: set[asyncio.Task[object]] = set()
     work.reconnect = connect
