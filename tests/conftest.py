@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import secrets
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -19,6 +22,9 @@ import pytest
 import pytest_asyncio
 
 SESSION = {"scope": "session", "loop_scope": "session"}
+ROUTER = "router"
+NODE = pytest.StashKey[subprocess.Popen[str]]()
+ADDRESS = pytest.StashKey[str]()
 RESERVED = 40
 """Namespaces of one operator: it is told of them before it starts."""
 
@@ -32,6 +38,32 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Before each of xdist's workers starts: on a named cluster they share one node, which ends after all of them."""
+    path = node.config.getoption("--kubeconfig")
+    if path is None:
+        return
+    if NODE not in node.config.stash:
+        command = [sys.executable, "-m", "kubesandbox", "node", "--kubeconfig", str(path), "--stop-seconds", "0"]
+        node.config.stash[NODE] = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        said = node.config.stash[NODE].stdout.readline()
+        found = re.search(r"router at (\S+)", said)
+        if found is None:
+            raise pytest.UsageError(f"no node could join the cluster of {path}: {said}")
+        node.config.stash[ADDRESS] = found[1]
+    node.workerinput[ROUTER] = node.config.stash[ADDRESS]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    process = config.stash.get(NODE, None)
+    if process is not None:
+        process.terminate()
+        process.wait(timeout=30)
+        assert process.stdout is not None
+        process.stdout.close()
+
+
 @pytest.fixture(scope="session")
 def kubeconfig(request: pytest.FixtureRequest) -> Path | None:
     """The cluster that was named, if one was."""
@@ -40,11 +72,19 @@ def kubeconfig(request: pytest.FixtureRequest) -> Path | None:
 
 
 @pytest_asyncio.fixture(**SESSION)
-async def cluster(kubeconfig: Path | None, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Any]:
+async def cluster(
+    request: pytest.FixtureRequest, kubeconfig: Path | None, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Any]:
     """A cluster with our kinds installed (`switchboard.sandbox.stack.Cluster`)."""
     from switchboard.sandbox import stack
 
-    async with stack.cluster(tmp_path_factory.mktemp("cluster"), kubeconfig) as running:
+    directory = tmp_path_factory.mktemp("cluster")
+    router = getattr(request.config, "workerinput", {}).get(ROUTER)
+    async with AsyncExitStack() as exits:
+        if kubeconfig is not None and router is not None:
+            running = stack.Cluster(kubeconfig, router, process=None)
+        else:
+            running = await exits.enter_async_context(stack.cluster(directory, kubeconfig))
         async with stack.kubectl(running.kubeconfig) as client:
             await client.install()
         yield running

@@ -53,8 +53,8 @@ class Cluster:
     kubeconfig: Path
     router: str
     """URL that leads to its Ingresses and Services."""
-    process: Process
-    """The embedded cluster, or the node that joined another one."""
+    process: Process | None
+    """The embedded cluster, or the node that joined another one; None where somebody else runs that."""
 
 
 @asynccontextmanager
