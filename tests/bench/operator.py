@@ -94,12 +94,17 @@ async def resting(pid: int) -> float:
     return now
 
 
-async def writes(port: int) -> int:
-    """Writes to the Kubernetes API that the operator has counted."""
+async def counted(port: int, name: str, label: str = "") -> int:
+    """The sum of one of the operator's counters over all its labels, or those that hold `label`."""
     async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/metrics") as response:
         text = await response.text()
-    lines = (line for line in text.splitlines() if line.startswith("switchboard_kubernetes_writes_total{"))
+    lines = (line for line in text.splitlines() if line.startswith(name + "{") and label in line)
     return round(sum(float(line.rpartition(" ")[2]) for line in lines))
+
+
+async def writes(port: int) -> int:
+    """Writes to the Kubernetes API that the operator has counted."""
+    return await counted(port, "switchboard_kubernetes_writes_total")
 
 
 class Bench:
@@ -155,7 +160,7 @@ class Bench:
 def connector(index: int, number: str, fallback: str = "") -> dict[str, Any]:
     spec: dict[str, Any] = {"credentials": {"secretRef": {"name": "twilio"}}, "fromNumber": number}
     if fallback:
-        spec["access"] = {"onboardingMessage": fallback}
+        spec["access"] = {"policy": "Open", "onboardingMessage": fallback}
     return {
         "apiVersion": "switchboard.dev/v1alpha1",
         "kind": "TwilioConnector",
@@ -230,6 +235,11 @@ async def measure(bench: Bench, connectors: int, agents: int) -> dict[str, float
         result["CPU s of the operator, its start left out"] = cpu(process.pid) - used
         result["CPU ms a connector"] = 1000 * result["CPU s of the operator, its start left out"] / connectors
         result["writes a connector, its share of the Agents' included"] = await writes(bench.port) / connectors
+        for kind, many in (("TwilioConnector", connectors), ("Agent", agents)):
+            done = await counted(bench.port, "switchboard_reconciles_total", f'kind="{kind}"')
+            result[f"reconciles of each {kind}"] = done / many
+        of_connectors = await counted(bench.port, "switchboard_kubernetes_writes_total", 'resource="twilioconnectors"')
+        result["patches of each TwilioConnector"] = of_connectors / connectors
         result["MiB at boot"] = at_boot
         result["MiB at the peak"] = memory(process.pid, "VmHWM")
         seen, made = len(await bench.control.requests()), await writes(bench.port)

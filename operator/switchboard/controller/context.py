@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from switchboard.controller.applying import Applier
 from switchboard.controller.claims import Claims
 from switchboard.controller.lease import Leadership
-from switchboard.controller.queue import Key
 from switchboard.controller.secrets import SecretReader
 from switchboard.controller.store import Store
 from switchboard.kube.client import KubeApi
@@ -37,7 +36,8 @@ class Context:
     claims: Claims
     leadership: Leadership
     settings: OperatorSettings
-    enqueue: Callable[[Key], None]
+    enqueue: Callable[..., None]
+    """Takes a Key and, optionally, the seconds to wait."""
     now: Callable[[], datetime] = utc_now
 
     async def tell(self, obj: Object, events: Iterable[Event], now: datetime) -> None:

@@ -13,7 +13,7 @@ from contextlib import aclosing
 from typing import Any
 
 from switchboard.api.meta import LABEL_AGENT, LABEL_USE
-from switchboard.controller.context import Context
+from switchboard.controller.context import AGENT, Context
 from switchboard.controller.kopfing import Kopf
 from switchboard.controller.sweep import Sweep
 from switchboard.controller.triggers import Triggers
@@ -36,6 +36,8 @@ MADE: tuple[ResourceType, ...] = (
     resources.HPAS,
 )
 RESYNC_SECONDS = 600.0
+GATHER_SECONDS = 0.1
+"""How long changes that come together are gathered."""
 
 
 class Watches:
@@ -93,7 +95,9 @@ class Watches:
 
     def _enqueue(self, resource: ResourceType, old: Object | None, new: Object | None) -> None:
         for key in self._triggers.of(resource, old, new):
-            self._context.enqueue(key)
+            # An Agent's connectors and pods change together, and each only adds to what it says of them.
+            together = key.kind == AGENT and resource in (resources.TWILIO_CONNECTORS, resources.PODS)
+            self._context.enqueue(key, GATHER_SECONDS if together else 0.0)
 
     # What we made, and Secrets
 
