@@ -35,19 +35,30 @@ class Credentials(Model):
 class Access(Model):
     """Who may write to the agent. Order: deny, then allow, then approved, then pending."""
 
-    policy: Literal["Open", "Onboarding", "AllowList"] = "Open"
-    """Open: everybody. Onboarding: strangers wait for approval (AccessRequest). AllowList: only `allow`."""
+    policy: Literal["Open", "Onboarding", "AllowList"]
+    """Open: everybody. Onboarding: strangers wait for approval (AccessRequest). AllowList: only `allow`. It has no
+    default: a line that is lost must not open an agent."""
     onboarding_message: str = Field(default="Thanks! A colleague will let you in shortly.", max_length=1600)
     """Sent once to a stranger who waits for approval. Empty: nothing."""
     allow: Annotated[
         list[PhoneNumber], Field(max_length=1000, json_schema_extra={"x-kubernetes-list-type": "set"})
     ] = []
-    """Always let in. With policy Open, a list that is not empty keeps all others out: it is what stays behind when
-    somebody removes the policy, and that must not open the agent."""
+    """Always let in, with policy Onboarding or AllowList."""
     deny: Annotated[list[PhoneNumber], Field(max_length=1000, json_schema_extra={"x-kubernetes-list-type": "set"})] = []
     """Never let in, whatever else is said."""
     max_pending: int = Field(default=1000, ge=1, le=10_000)
     """The most AccessRequests that wait at once, so that strangers cannot fill the cluster."""
+
+    model_config = {
+        "json_schema_extra": {
+            "x-kubernetes-validations": [
+                {
+                    "rule": "self.policy != 'Open' || self.allow.size() == 0",
+                    "message": "policy Open lets everybody in: remove allow, or set policy AllowList or Onboarding",
+                }
+            ]
+        }
+    }
 
 
 class TwilioApi(Model):
@@ -74,8 +85,8 @@ class TwilioConnectorSpec(Model):
     """What the number is used for."""
     messaging_service_sid: str | None = Field(default=None, pattern=r"^MG[0-9a-fA-F]{32}$", max_length=34)
     """Send SMS through this messaging service; `fromNumber` may then be unset."""
-    access: Access = Access()
-    """Who may write."""
+    access: Access | None = None
+    """Who may write. Without it: everybody. Once it is closed, opening it again must be said: `{policy: Open}`."""
     public_url: HttpUrl | None = Field(default=None, alias="publicURL")
     """Where Twilio reaches this cluster. Default: the operator's. Its host must be on the operator's allow-list."""
     api: TwilioApi | None = None
@@ -89,12 +100,20 @@ class TwilioConnectorSpec(Model):
                     "message": "set fromNumber, or messagingServiceSid to send through a messaging service",
                 },
                 {
+                    "rule": "!has(oldSelf.access) || oldSelf.access.policy == 'Open' || has(self.access)",
+                    "message": "access was closed: to open the connector to everybody, say access: {policy: Open}",
+                },
+                {
                     "rule": "!('WhatsApp' in self.channels) || has(self.fromNumber)",
                     "message": "the channel WhatsApp needs fromNumber",
                 },
             ]
         }
     }
+
+
+OPEN = Access(policy="Open")
+"""What holds for a connector that says nothing of access."""
 
 
 class AccountStatus(Model):

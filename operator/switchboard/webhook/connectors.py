@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from switchboard.api.agent import ConnectorRoute
-from switchboard.api.connector import TwilioConnector
+from switchboard.api.connector import OPEN, TwilioConnector
 from switchboard.api.reasons import ConditionType
 from switchboard.api.runtime import WebhookConfig, message_path, status_path
 from switchboard.log.records import Message
@@ -146,6 +146,7 @@ class Connectors:
         if manifest.status.agent not in {None, self._config.agent}:
             raise Unusable(f"it is held by the Agent {manifest.status.agent!r}")
         spec = manifest.spec
+        access = spec.access or OPEN
         base_url = (spec.public_url or self._config.public_url).rstrip("/")
         api = spec.api.base_url if spec.api else self._config.twilio_base_url or ""
         for field, url in (("publicURL", base_url), ("api.baseURL", api)):
@@ -177,9 +178,9 @@ class Connectors:
                 channels=spec.channels,
                 by_service=spec.messaging_service_sid is not None,
             ),
-            door=Door.of(spec.access),
-            onboarding_message=spec.access.onboarding_message,
-            max_pending=spec.access.max_pending,
+            door=Door.of(access),
+            onboarding_message=access.onboarding_message,
+            max_pending=access.max_pending,
             paths=tuple(dict.fromkeys((urlsplit(base_url).path + path, path))),
             url=SignedURL(base_url + path),
             base_url=base_url,
