@@ -91,9 +91,8 @@ def read_json(data: bytes, kind: str) -> Json:
         return orjson.loads(data)
     except orjson.JSONDecodeError as error:
         if not data.strip():
-            raise errors.bad_request(
-                _unrecognized(kind, "Object 'Kind' is missing in '" + data.decode(errors="replace") + "'", data)
-            ) from None
+            why = "couldn't get version/kind; json parse error: unexpected end of JSON input"
+            raise errors.bad_request(_unrecognized(kind, why, data)) from None
         raise errors.bad_request(
             _unrecognized(kind, f"couldn't get version/kind; json parse error: {_as_go(data, error)}", data)
         ) from None
@@ -127,7 +126,7 @@ def _loader() -> type:
 
 
 def _unrecognized(kind: str, why: str, data: bytes) -> str:
-    summary = data.hex() if len(data) <= 30 else f"{data[:30].hex()} ..."
+    summary = "<empty>" if not data else data.hex() if len(data) <= 30 else f"{data[:30].hex()} ..."
     return f"the object provided is unrecognized (must be of type {kind}): {why} ({summary})"
 
 

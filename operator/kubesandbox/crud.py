@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from kubesandbox import errors, managers, metadata
+from kubesandbox import errors, managers, metadata, patch
 from kubesandbox.errors import StatusError
 from kubesandbox.names import generated
-from kubesandbox.objects import Json, Object, clone
+from kubesandbox.objects import Json, Object, clone, dig
 from kubesandbox.schema import causes
 from kubesandbox.store import Version
 
@@ -59,6 +59,9 @@ def receive(kind: Kind, obj: Json, request: Request, repeated: Sequence[str] = (
     if wrong:
         raise errors.bad_request(f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {wrong}')
     unknown = [*repeated, *metadata.normalise(meta), *kind.strategy.decode(obj, request)]
+    doubled = metadata.dedup_owners(meta)
+    if doubled:
+        request.warnings.append(doubled)
     report_unknown(kind, unknown, request)
     return obj
 
@@ -121,10 +124,29 @@ def check_applied(kind: Kind, name: str, config: Object, request: Request) -> No
     for key in ("apiVersion", "kind"):
         if not config.get(key):
             raise errors.bad_request(f"error decoding patch: Object '{key[0].upper()}{key[1:]}' is missing")
-    probe = receive(kind, clone(config), request)
+    if config["apiVersion"] != kind.api_version:
+        raise errors.bad_request(
+            f"Incorrect version specified in apply patch. Specified patch version: {config['apiVersion']}, expected: "
+            f"{kind.api_version}"
+        )
+    probe = _typed(kind, config, request)
     meta = probe["metadata"]
     meta.setdefault("name", name)
     _check_addressed(kind, name, meta, request)
+
+
+def _typed(kind: Kind, config: Object, request: Request) -> Object:
+    """An apply configuration as an object of the kind. What is not of its types is 500 on kube-apiserver, too."""
+    try:
+        return receive(kind, clone(config), request)
+    except StatusError as error:
+        if "cannot unmarshal" not in error.message:
+            raise
+        meta = config.get("metadata") if isinstance(config.get("metadata"), dict) else {}
+        at = f"{dig(meta, 'namespace') or ''}/{dig(meta, 'name') or ''}"
+        text = error.message.partition(": ")[2]
+        about = f"{at}; {kind.group}/{kind.version}, Kind={kind.kind}"
+        raise StatusError(500, "", f"failed to create typed patch object ({about}): {text}") from None
 
 
 def create(kind: Kind, obj: Object, request: Request, *, applied: bool = False) -> Outcome:
@@ -132,6 +154,9 @@ def create(kind: Kind, obj: Object, request: Request, *, applied: bool = False) 
     strategy, meta = kind.strategy, obj["metadata"]
     _check_namespace(kind, meta, request)
     has_revision = meta.get("resourceVersion", "0") != "0"
+    if applied and meta.get("uid"):
+        why = f"uid mismatch: the provided object specified uid {meta['uid']}, and no existing object was found"
+        raise errors.conflict(kind.group, kind.plural, meta.get("name", ""), why)
     meta.pop("uid", None)
     metadata.fill_new(meta, generation=strategy.counts_generations)
     strategy.default(obj)
@@ -142,7 +167,9 @@ def create(kind: Kind, obj: Object, request: Request, *, applied: bool = False) 
         obj.pop(key, None)
     strategy.prepare_create(obj, request)
     found = metadata.validate(meta, strategy.name_rule, namespaced=kind.namespaced)
-    found += strategy.validate(obj, request)
+    if not strategy.custom:
+        found += metadata.unqualified(meta.get("finalizers"))
+    found = strategy.validate_with(found, obj, request)
     if found:
         raise errors.invalid(kind.group, kind.kind, meta.get("name", ""), found)
     strategy.allocate(obj, None, request)
@@ -190,6 +217,9 @@ def update(kind: Kind, name: str, obj: Object, request: Request, *, applied: boo
         return Outcome(current)
     if not applied:
         managers.track(kind, old, obj, request)
+    patch.settle_times(old, obj)
+    if obj == old:
+        return Outcome(current)
     if request.dry_run:
         return Outcome(Version(obj, current.revision))
     return store_update(kind, obj, old, request)
@@ -209,7 +239,7 @@ def _settle(kind: Kind, obj: Object, old: Object, request: Request) -> Object:
         obj = clone(obj)
         strategy.default(obj)
         found = metadata.validate_update(obj["metadata"], old["metadata"])
-        found += strategy.validate_status(obj, old, request)
+        found = strategy.validate_status_with(found, obj, old, request)
     else:
         strategy.default(obj)
         if strategy.has_status:
@@ -221,7 +251,9 @@ def _settle(kind: Kind, obj: Object, old: Object, request: Request) -> Object:
         if strategy.counts_generations and strategy.spec_changed(obj, old):
             meta["generation"] = old["metadata"].get("generation", 0) + 1
         found = metadata.validate_update(meta, old["metadata"])
-        found += strategy.validate_update(obj, old, request)
+        if strategy.data:
+            found += metadata.unqualified(meta.get("finalizers"))
+        found = strategy.validate_update_with(found, obj, old, request)
     if found:
         raise errors.invalid(kind.group, kind.kind, obj["metadata"]["name"], found)
     return obj
@@ -260,7 +292,7 @@ def _check_addressed(kind: Kind, name: str, meta: Object, request: Request) -> N
 
 def _check_preconditions(kind: Kind, name: str, meta: Object, old: Object, request: Request) -> None:
     uid, current_uid = meta.get("uid"), old["metadata"]["uid"]
-    if uid and uid != current_uid:
+    if uid and uid != current_uid and not request.patching:
         raise errors.conflict(
             kind.group,
             kind.plural,

@@ -16,9 +16,10 @@ from kubesandbox.listing import matcher
 from kubesandbox.negotiation import Accepted
 from kubesandbox.objects import Object, clone
 from kubesandbox.options import ListOptions, apply_to, list_options, truth, write_options
-from kubesandbox.patching import APPLY, applied, patch_type, patched
+from kubesandbox.patching import APPLY, applied, patch_type, patched, received
 from kubesandbox.paths import RequestInfo
 from kubesandbox.reviews import ReviewStrategy
+from kubesandbox.schema import causes
 from kubesandbox.store import Version
 from kubesandbox.strategy import Request
 from kubesandbox.wire.messages import Answer, HttpRequest, Stream, text_answer
@@ -51,11 +52,8 @@ class Resources:
         return answer
 
     async def _answer(self, kind: Kind, info: RequestInfo, request: HttpRequest, context: Request) -> Answer | Stream:
-        across = kind.namespaced and not info.namespace and info.verb not in {"list", "watch"}
         if not info.subresource:
-            if info.verb not in kind.verbs or across or (info.verb == "create" and info.name):
-                return _wrong_method(kind, info)
-            return await self._verb(kind, info, request, context)
+            return _unroutable(kind, info) or await self._verb(kind, info, request, context)
         subresource = kind.subresources.get(info.subresource)
         if subresource is None:
             if kind.strategy.custom:
@@ -97,6 +95,13 @@ class Resources:
     def get(self, kind: Kind, info: RequestInfo, request: HttpRequest, context: Request) -> Answer:
         """GET of one object."""
         how = rendering.negotiate(request)
+        revision = request.param("resourceVersion") or ""
+        if revision and not revision.isdigit():
+            text = f'strconv.ParseUint: parsing "{revision}": invalid syntax'
+            found = [causes.invalid("resourceVersion", revision, text)]
+            raise errors.invalid(kind.group, kind.plural, info.name, found)
+        if revision and int(revision) > self._cluster.store.revision:
+            raise errors.too_large_resource_version(int(revision), self._cluster.store.revision)
         return rendering.one(kind, crud.get(kind, context, info.name), how, request)
 
     def list(self, kind: Kind, info: RequestInfo, request: HttpRequest, context: Request) -> Answer:
@@ -154,10 +159,15 @@ class Resources:
         current = crud.get(kind, context, name)
         old = crud.view(kind, current)
         obj = patched(media, old, request, kind)
-        return crud.update(kind, name, crud.receive(kind, obj, context), context)
+        return crud.update(kind, name, received(media, obj, request, kind, context), context)
 
     def _apply(self, kind: Kind, name: str, request: HttpRequest, context: Request, *, force: bool) -> Outcome:
-        config = bodies.read_yaml(request.body, kind.kind)
+        context.patching = True
+        try:
+            config = bodies.read_yaml(request.body, kind.kind)
+        except errors.StatusError as error:
+            why = error.message.partition("converting YAML to JSON: ")[2].rpartition(" (")[0]
+            raise errors.bad_request(f"error decoding YAML: {why}") from None
         if not isinstance(config, dict):
             raise errors.bad_request("error decoding YAML: the patch must be an object")
         crud.check_applied(kind, name, config, context)
@@ -167,10 +177,10 @@ class Resources:
         live = crud.view(kind, current) if current else None
         obj = applied(kind, live, clone(config), context, force=force)
         obj["metadata"].setdefault("name", name)
-        received = crud.receive(kind, obj, context)
+        made = crud.receive(kind, obj, context)
         if current is None:
-            return crud.create(kind, received, context, applied=True)
-        return crud.update(kind, name, received, context, applied=True)
+            return crud.create(kind, made, context, applied=True)
+        return crud.update(kind, name, made, context, applied=True)
 
     def delete(self, kind: Kind, info: RequestInfo, request: HttpRequest, context: Request) -> Answer:
         """DELETE of one object."""
@@ -213,13 +223,15 @@ class Resources:
             options = _named(options, info.name)
         matches = matcher(kind, options)
         table = self._cluster.store.table(*kind.table_key)
-        if options.revision and int(options.revision) > self._cluster.store.revision:
+        ahead = int(options.revision or 0) > self._cluster.store.revision
+        if ahead and options.initial_events:
             raise errors.too_large_resource_version(int(options.revision), self._cluster.store.revision)
         timeout = options.timeout or MIN_WATCH_SECONDS * (1 + self._random.random())
         hostility = self._cluster.hostility
         end = hostility.watch_end() if hostility else None
         asked = watch.Asked(options.revision, options.initial_events, options.bookmarks, timeout, end)
-        watcher = watch.Watcher(table, context.namespace, matches, lag=hostility.watch_lag if hostility else None)
+        lag = hostility.watch_lag if hostility else None
+        watcher = watch.Watcher(table, context.namespace, matches, after=int(options.revision) if ahead else 0, lag=lag)
         encode, bookmark = _encoders(kind, how, request.param("includeObject") or "")
         chunks: AsyncIterator[bytes] = watch.stream(watcher, asked, encode, bookmark)
         return Stream(chunks, content_type="application/json;stream=watch" if how.stream else "application/json")
@@ -227,6 +239,19 @@ class Resources:
 
 def _quoted(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
+
+
+def _unroutable(kind: Kind, info: RequestInfo) -> Answer | None:
+    """The answer to a verb that this path does not have."""
+    across = kind.namespaced and not info.namespace and info.verb not in {"list", "watch"}
+    nameless = info.verb in {"update", "patch"} and not info.name
+    if across and kind.strategy.custom:  # crdHandler passes on what is out of its scope, to nobody
+        return text_answer(404, "404 page not found\n")
+    if nameless and kind.strategy.custom:
+        raise errors.bad_request("name must be provided")
+    if info.verb not in kind.verbs or across or nameless or (info.verb == "create" and info.name):
+        return _wrong_method(kind, info)
+    return None
 
 
 def _wrong_method(kind: Kind, info: RequestInfo) -> Answer:

@@ -119,19 +119,16 @@ def fill_new(metadata: Object, *, generation: bool) -> None:
 
 
 def keep_old(metadata: Object, old: Mapping[str, Json]) -> None:
-    """What a write to an existing object cannot change or may leave out."""
+    """What a write to an existing object may leave out, and its generation, which it cannot change."""
     metadata.setdefault("uid", old["uid"])
-    for key in ("creationTimestamp", "generation"):
-        if key in old:
-            metadata[key] = old[key]
-        else:
-            metadata.pop(key, None)
+    metadata.setdefault("creationTimestamp", old.get("creationTimestamp"))
+    if "generation" in old:
+        metadata["generation"] = old["generation"]
+    else:
+        metadata.pop("generation", None)
     if "deletionTimestamp" in old:
         metadata["deletionTimestamp"] = old["deletionTimestamp"]
         metadata["deletionGracePeriodSeconds"] = old.get("deletionGracePeriodSeconds", 0)
-    else:
-        metadata.pop("deletionTimestamp", None)
-        metadata.pop("deletionGracePeriodSeconds", None)
     if "generateName" in old:
         metadata.setdefault("generateName", old["generateName"])
 
@@ -160,11 +157,7 @@ def validate(metadata: Object, rule: names.NameRule, *, namespaced: bool) -> lis
 
 def _validate_common(metadata: Object) -> list[Cause]:
     found = labels(metadata.get("labels"), "metadata.labels")
-    annotations = metadata.get("annotations") or {}
-    for key in annotations:
-        found += [causes.invalid("metadata.annotations", key, text) for text in names.label_key(key.lower())]
-    if sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items()) > ANNOTATIONS_SIZE:
-        found.append(causes.too_long("metadata.annotations", ANNOTATIONS_SIZE))
+    found += annotations(metadata.get("annotations"), "metadata.annotations")
     found += _owners(metadata.get("ownerReferences") or [])
     finalizers = metadata.get("finalizers") or []
     for finalizer in finalizers:
@@ -184,13 +177,26 @@ def labels(value: Mapping[str, str] | None, path: str) -> list[Cause]:
     return found
 
 
-def _owners(owners: list[Object]) -> list[Cause]:
+def annotations(value: Mapping[str, str] | None, path: str) -> list[Cause]:
+    """What is wrong with a map of annotations."""
     found: list[Cause] = []
-    controller = ""
-    for index, owner in enumerate(owners):
-        path = f"metadata.ownerReferences[{index}]"
-        needed = ("apiVersion", "kind", "name", "uid")
-        found += [causes.required(f"{path}.{key}", "must not be empty") for key in needed if not owner.get(key)]
+    for key in value or {}:
+        found += [causes.invalid(path, key, text) for text in names.label_key(key.lower())]
+    if sum(len(key.encode()) + len(item.encode()) for key, item in (value or {}).items()) > ANNOTATIONS_SIZE:
+        found.append(causes.too_long(path, ANNOTATIONS_SIZE))
+    return found
+
+
+def _owners(owners: list[Object]) -> list[Cause]:
+    """ValidateOwnerReferences (apimachinery pkg/api/validation/objectmeta.go), which tells no index."""
+    found: list[Cause] = []
+    controller, path = "", "metadata.ownerReferences"
+    for owner in owners:
+        version = owner.get("apiVersion") or ""
+        if not version or version.count("/") > 1 or version.endswith("/"):
+            found.append(causes.invalid(f"{path}.apiVersion", version, "version must not be empty"))
+        missing = [key for key in ("kind", "name", "uid") if not owner.get(key)]
+        found += [causes.invalid(f"{path}.{key}", "", "must not be empty") for key in missing]
         if owner.get("apiVersion") == "v1" and owner.get("kind") == "Event":
             found.append(causes.invalid(path, owner, "/v1, Kind=Event is disallowed from being an owner"))
         if owner.get("controller"):
@@ -200,13 +206,47 @@ def _owners(owners: list[Object]) -> list[Cause]:
                     'Only one reference can have Controller set to true. Found "true" in references for '
                     f"{controller} and {this}"
                 )
-                found.append(causes.invalid("metadata.ownerReferences", owners, text))
+                found.append(causes.invalid(path, owners, text))
             else:
                 controller = this
     return found
 
 
+_STANDARD_FINALIZERS = frozenset({"kubernetes", "orphan", "foregroundDeletion"})
+
+
+def unqualified(finalizers: list[str] | None) -> list[Cause]:
+    """Finalizers that built-in kinds do not take: without a domain, and none of Kubernetes' own."""
+    text = "name is neither a standard finalizer name nor is it fully qualified"
+    return [
+        causes.invalid(f"metadata.finalizers[{index}]", name, text)
+        for index, name in enumerate(finalizers or ())
+        if "/" not in name and name not in _STANDARD_FINALIZERS
+    ]
+
+
+def dedup_owners(metadata: Object) -> str | None:
+    """Drop owners that are given twice; gives the warning that kube-apiserver then sends."""
+    owners = metadata.get("ownerReferences") or []
+    kept: list[Object] = []
+    again: list[str] = []
+    for owner in owners:
+        if owner in kept:
+            again.append(owner.get("uid", ""))
+        else:
+            kept.append(owner)
+    if not again:
+        return None
+    metadata["ownerReferences"] = kept
+    return (
+        ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may "
+        "reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: "
+        + ", ".join(again)
+    )
+
+
 IMMUTABLE = "field is immutable"
+_IMMUTABLE = ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
 
 
 def validate_update(metadata: Object, old: Mapping[str, Json]) -> list[Cause]:
@@ -221,7 +261,7 @@ def validate_update(metadata: Object, old: Mapping[str, Json]) -> list[Cause]:
             found.append(causes.forbidden("metadata.finalizers", text))
     found += [
         causes.invalid(f"metadata.{key}", metadata.get(key), IMMUTABLE)
-        for key in ("name", "namespace", "uid")
+        for key in _IMMUTABLE
         if metadata.get(key) != old.get(key)
     ]
     return found + _validate_common(metadata)

@@ -51,7 +51,7 @@ def list_options(request: HttpRequest, kind: Kind) -> ListOptions:
     options = ListOptions(
         label_selector=request.param("labelSelector") or "",
         field_selector=request.param("fieldSelector") or "",
-        limit=_number(request, "limit") or 0,
+        limit=max(0, _number(request, "limit") or 0),
         token=request.param("continue") or "",
         revision=request.param("resourceVersion") or "",
         match=request.param("resourceVersionMatch") or "",

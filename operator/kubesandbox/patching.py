@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from kubesandbox import bodies, errors, metadata, patch
+from kubesandbox import bodies, crud, errors, metadata, patch
 from kubesandbox.errors import CauseBody, StatusError
 from kubesandbox.managers import schema_of
 from kubesandbox.objects import Json, Object, clone
@@ -17,6 +18,8 @@ from kubesandbox.patch import (
     PatchTooLargeError,
     StrategicPatchError,
 )
+from kubesandbox.schema import causes
+from kubesandbox.schema.causes import go_json
 from kubesandbox.wire.messages import HttpRequest
 
 if TYPE_CHECKING:
@@ -66,7 +69,43 @@ def patched(media: str, current: Object, request: HttpRequest, kind: Kind) -> Ob
         said = "the server rejected our request due to an error in our request"
         raise StatusError(422, "Invalid", said, {}) from None
     except StrategicPatchError as error:
-        raise errors.bad_request(str(error)) from None
+        if error.code == 400:
+            raise errors.bad_request(str(error)) from None
+        raise StatusError(error.code, "Invalid" if error.code == 422 else "", str(error)) from None
+
+
+def received(media: str, obj: Object, request: HttpRequest, kind: Kind, context: Request) -> Object:
+    """What a patch made, as an object of the kind; 422 where it is none (handlers/patch.go)."""
+    context.patching = True
+    shown = go_json(obj)
+    if media == STRATEGIC:  # laid over a Go struct, which knows its kind
+        obj["kind"], obj["apiVersion"] = kind.kind, kind.api_version
+        shown = patch.go_value(_read(request))
+    try:
+        return crud.receive(kind, obj, context)
+    except StatusError as error:
+        text = error.message.removeprefix(
+            f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: '
+        )
+        text = _converted(text) if media == STRATEGIC else text
+        raise errors.invalid("", "", "", [causes.invalid("patch", shown, text)]) from None
+
+
+_UNMARSHAL = re.compile(r"json: cannot unmarshal (\w+) into Go (?:struct field \S+|value) of type (\S+)")
+_GO_KINDS = {"number": "int64", "array": "[]interface {}", "object": "map[string]interface {}"}
+
+
+def _converted(text: str) -> str:
+    """A decoder's complaint in the words of apimachinery's unstructured converter."""
+    match = _UNMARSHAL.fullmatch(text)
+    if match is None:
+        return text
+    found, wanted = _GO_KINDS.get(match[1], match[1]), match[2]
+    if wanted.startswith("[]"):
+        return f"cannot restore slice from {found}"
+    if wanted.startswith("map["):
+        return f"cannot restore map from {found}"
+    return f"cannot restore struct from: {found}" if wanted.startswith("v1.") else f"cannot convert {found} to {wanted}"
 
 
 def applied(kind: Kind, live: Object | None, config: Json, request: Request, *, force: bool) -> Object:

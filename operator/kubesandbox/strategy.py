@@ -28,6 +28,7 @@ class Request:
     manager: str = ""
     field_validation: str = "Warn"
     subresource: str = ""
+    patching: bool = False
     warnings: list[str] = field(default_factory=list)
 
 
@@ -37,6 +38,7 @@ class Strategy:
     custom = False  # of a CustomResourceDefinition
     counts_generations = False
     has_status = False
+    data = False  # whose updates are validated as creates are, finalizers' names included
     creates_on_update = False
     unconditional_update = True
     returns_deleted = False
@@ -70,6 +72,18 @@ class Strategy:
     def validate_status(self, obj: Object, old: Object, request: Request) -> list[Cause]:
         """What is wrong with a change through /status."""
         return []
+
+    def validate_with(self, found: list[Cause], obj: Object, request: Request) -> list[Cause]:
+        """What is wrong with a new object, begun with what is wrong with its metadata."""
+        return found + self.validate(obj, request)
+
+    def validate_update_with(self, found: list[Cause], obj: Object, old: Object, request: Request) -> list[Cause]:
+        """What is wrong with a change, begun with what is wrong with its metadata."""
+        return found + self.validate_update(obj, old, request)
+
+    def validate_status_with(self, found: list[Cause], obj: Object, old: Object, request: Request) -> list[Cause]:
+        """What is wrong with a change through /status, begun with what is wrong with its metadata."""
+        return found + self.validate_status(obj, old, request)
 
     def allocate(self, obj: Object, old: Object | None, request: Request) -> None:
         """Give a valid object what the cluster hands out, before it is stored; `old` is None for a new one."""

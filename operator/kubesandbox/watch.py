@@ -37,6 +37,7 @@ class Watcher:
     matches: Matcher | None
     queue: deque[tuple[float, Notice]] = field(default_factory=deque)
     ended: bool = False
+    after: int = 0  # a revision that may be yet to come: what happens until then is not told
     lag: Callable[[], float] | None = None  # seconds by which a notice comes late (a hostile cluster)
 
     def __post_init__(self) -> None:
@@ -57,7 +58,7 @@ class Watcher:
 
     def notice(self, event: Event) -> None:
         """Take one event if it concerns this watcher."""
-        if self.namespace and event.namespace != self.namespace:
+        if event.revision <= self.after or (self.namespace and event.namespace != self.namespace):
             return
         notice = translate(event, self.matches)
         if notice is None:

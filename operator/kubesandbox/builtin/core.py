@@ -55,6 +55,8 @@ class NamespaceStrategy(BuiltinStrategy):
 class ConfigMapStrategy(BuiltinStrategy):
     """ConfigMaps."""
 
+    data = True
+
     def validate(self, obj: Object, request: Request) -> list[Cause]:
         found: list[Cause] = []
         size = 0
@@ -93,6 +95,7 @@ _ACCOUNT = "kubernetes.io/service-account.name"
 class SecretStrategy(BuiltinStrategy):
     """Secrets: `stringData` becomes data, data is base64, `type` never changes."""
 
+    data = True
     selectable = frozenset({"type"})
 
     def default(self, obj: Object) -> None:

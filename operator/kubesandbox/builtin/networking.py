@@ -24,6 +24,7 @@ NODE_PORTS = range(30000, 32768)
 class ServiceStrategy(BuiltinStrategy):
     """Services."""
 
+    data = True
     has_status = True
     name_rule = staticmethod(names.dns1035)
     returns_deleted = True

@@ -5,6 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from kubesandbox import metadata, names
+from kubesandbox.builtin.containers import (
+    PORT_RANGE,
+    PROTOCOLS,
+    port_name,
+    validate_containers,
+    validate_ids,
+    validate_seccomp,
+)
+from kubesandbox.builtin.placement import validate_placement
+from kubesandbox.builtin.volumes import validate_volumes
 from kubesandbox.objects import Json, Object, child, dig
 from kubesandbox.schema import causes
 from kubesandbox.schema.causes import Cause
@@ -100,9 +110,15 @@ def _default_volume(volume: Object) -> None:
 
 def validate_template(template: Object, path: str, restart: list[str]) -> list[Cause]:
     """What is wrong with a pod template; `restart` are the policies its owner allows."""
-    found = metadata.labels(dig(template, "metadata", "labels"), f"{path}.metadata.labels")
-    found += validate_spec(template.get("spec") or {}, f"{path}.spec")
-    policy = dig(template, "spec", "restartPolicy")
+    meta = template.get("metadata") or {}
+    found = metadata.labels(meta.get("labels"), f"{path}.metadata.labels")
+    found += metadata.annotations(meta.get("annotations"), f"{path}.metadata.annotations")
+    spec = template.get("spec") or {}
+    found += validate_spec(spec, f"{path}.spec")
+    if spec.get("ephemeralContainers"):
+        text = "ephemeral containers not allowed in pod template"
+        found.append(causes.forbidden(f"{path}.spec.ephemeralContainers", text))
+    policy = spec.get("restartPolicy")
     if policy in RESTART_POLICIES and policy not in restart:
         found.append(causes.not_supported(f"{path}.spec.restartPolicy", policy, restart))
     return found
@@ -111,135 +127,82 @@ def validate_template(template: Object, path: str, restart: list[str]) -> list[C
 def validate_spec(spec: Object, path: str) -> list[Cause]:
     """What is wrong with a PodSpec."""
     found: list[Cause] = []
-    volumes = _volumes(spec.get("volumes") or [], f"{path}.volumes", found)
-    if not spec.get("containers"):
-        found.append(causes.required(f"{path}.containers"))
-    seen: set[str] = set()
-    for key in ("containers", "initContainers"):
-        for index, container in enumerate(spec.get(key) or ()):
-            at = f"{path}.{key}[{index}]"
-            found += _container(container, at, volumes)
-            name = container.get("name") or ""
-            if name and name in seen:
-                found.append(causes.duplicate(f"{at}.name", name))
-            seen.add(name)
+    found += validate_volumes(spec.get("volumes") or [], f"{path}.volumes")
+    found += validate_containers(spec, path, {volume.get("name") or "" for volume in spec.get("volumes") or ()})
     if spec.get("restartPolicy") not in RESTART_POLICIES:
         found.append(causes.not_supported(f"{path}.restartPolicy", spec.get("restartPolicy"), RESTART_POLICIES))
-    if spec.get("dnsPolicy") not in {"ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"}:
-        supported = ["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"]
-        found.append(causes.not_supported(f"{path}.dnsPolicy", spec.get("dnsPolicy"), supported))
-    grace = spec.get("terminationGracePeriodSeconds")
-    if isinstance(grace, int) and grace < 0:
-        found.append(causes.invalid(f"{path}.terminationGracePeriodSeconds", grace, NON_NEGATIVE))
-    for key in ("serviceAccountName", "nodeName"):
+    found += _dns(spec, path)
+    found += metadata.labels(spec.get("nodeSelector"), f"{path}.nodeSelector")
+    found += _pod_security(spec, path)
+    found += validate_placement(spec, path)
+    for key in ("serviceAccountName", "nodeName", "runtimeClassName"):
         if spec.get(key):
             found += [causes.invalid(f"{path}.{key}", spec[key], text) for text in names.subdomain(spec[key])]
+    for key in ("hostname", "subdomain"):
+        if spec.get(key):
+            found += [causes.invalid(f"{path}.{key}", spec[key], text) for text in names.label(spec[key])]
+    found += _times(spec, path)
+    preemption = spec.get("preemptionPolicy")
+    if preemption is not None and preemption not in {"PreemptLowerPriority", "Never"}:
+        supported = ["Never", "PreemptLowerPriority"]
+        found.append(causes.not_supported(f"{path}.preemptionPolicy", preemption, supported))
+    system = dig(spec, "os", "name")
+    if spec.get("os") is not None and system not in {"linux", "windows"}:
+        found.append(causes.not_supported(f"{path}.os.name", system or "", ["linux", "windows"]))
     return found
+
+
+def _times(spec: Object, path: str) -> list[Cause]:
+    found: list[Cause] = []
+    grace, deadline = spec.get("terminationGracePeriodSeconds"), spec.get("activeDeadlineSeconds")
+    if isinstance(grace, int) and grace < 0:
+        found.append(causes.invalid(f"{path}.terminationGracePeriodSeconds", grace, NON_NEGATIVE))
+    if deadline is not None and not 0 < deadline < 2**31:
+        text = "must be between 1 and 2147483647, inclusive"
+        found.append(causes.invalid(f"{path}.activeDeadlineSeconds", deadline, text))
+    return found
+
+
+_DNS_POLICIES = ["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"]
+
+
+def _dns(spec: Object, path: str) -> list[Cause]:
+    policy, config = spec.get("dnsPolicy"), spec.get("dnsConfig")
+    if policy not in _DNS_POLICIES:
+        return [causes.not_supported(f"{path}.dnsPolicy", policy, _DNS_POLICIES)]
+    if policy == "None":
+        if config is None:
+            return [causes.required(f"{path}.dnsConfig", "must provide `dnsConfig` when `dnsPolicy` is None")]
+        if not config.get("nameservers"):
+            text = "must provide at least one DNS nameserver when `dnsPolicy` is None"
+            return [causes.required(f"{path}.dnsConfig.nameservers", text)]
+    return []
+
+
+def _pod_security(spec: Object, path: str) -> list[Cause]:
+    context, at = spec.get("securityContext") or {}, f"{path}.securityContext"
+    found = validate_ids(context, at, "runAsUser", "runAsGroup", "fsGroup")
+    if spec.get("hostPID") and spec.get("shareProcessNamespace"):
+        text = "ShareProcessNamespace and HostPID cannot both be enabled"
+        found.append(causes.invalid(f"{at}.shareProcessNamespace", True, text))
+    policy = context.get("fsGroupChangePolicy")
+    if policy is not None and policy not in {"OnRootMismatch", "Always"}:
+        found.append(causes.not_supported(f"{at}.fsGroupChangePolicy", policy, ["OnRootMismatch", "Always"]))
+    return found + validate_seccomp(context.get("seccompProfile"), f"{at}.seccompProfile")
 
 
 NON_NEGATIVE = "must be greater than or equal to 0"
 
 
-def _volumes(volumes: list[Object], path: str, found: list[Cause]) -> set[str]:
-    seen: set[str] = set()
-    for index, volume in enumerate(volumes):
-        name, at = volume.get("name") or "", f"{path}[{index}]"
-        if not name:
-            found.append(causes.required(f"{at}.name"))
-        else:
-            found += [causes.invalid(f"{at}.name", name, text) for text in names.label(name)]
-            if name in seen:
-                found.append(causes.duplicate(f"{at}.name", name))
-        sources = [key for key in volume if key != "name"]
-        if len(sources) > 1:
-            found += [
-                causes.forbidden(f"{at}.{key}", "may not specify more than 1 volume type")
-                for key in sorted(sources)[1:]
-            ]
-        seen.add(name)
-    return seen
-
-
-def _container(container: Object, path: str, volumes: set[str]) -> list[Cause]:
-    found: list[Cause] = []
-    name = container.get("name") or ""
-    if not name:
-        found.append(causes.required(f"{path}.name"))
-    else:
-        found += [causes.invalid(f"{path}.name", name, text) for text in names.label(name)]
-    image = container.get("image") or ""
-    if not image:
-        found.append(causes.required(f"{path}.image"))
-    elif image != image.strip():
-        found.append(causes.invalid(f"{path}.image", image, "must not have leading or trailing whitespace"))
-    if container.get("imagePullPolicy") not in {"Always", "IfNotPresent", "Never"}:
-        supported = ["Always", "IfNotPresent", "Never"]
-        found.append(causes.not_supported(f"{path}.imagePullPolicy", container.get("imagePullPolicy"), supported))
-    found += _ports(container.get("ports") or [], f"{path}.ports")
-    for index, variable in enumerate(container.get("env") or ()):
-        at = f"{path}.env[{index}]"
-        if not variable.get("name"):
-            found.append(causes.required(f"{at}.name"))
-        elif "=" in variable["name"] or not variable["name"].isprintable():
-            text = "a valid environment variable name must consist only of printable ASCII characters other than '='"
-            found.append(causes.invalid(f"{at}.name", variable["name"], text))
-        if variable.get("value") and variable.get("valueFrom"):
-            text = "may not be specified when `value` is not empty"
-            found.append(causes.invalid(f"{at}.valueFrom", "", text))
-    return found + _mounts(container.get("volumeMounts") or [], f"{path}.volumeMounts", volumes)
-
-
-def _ports(ports: list[Object], path: str) -> list[Cause]:
-    found: list[Cause] = []
-    seen: set[str] = set()
-    for index, port in enumerate(ports):
-        at, name, number = f"{path}[{index}]", port.get("name"), port.get("containerPort")
-        if name:
-            found += [causes.invalid(f"{at}.name", name, text) for text in port_name(name)]
-            if name in seen:
-                found.append(causes.duplicate(f"{at}.name", name))
-            seen.add(name)
-        if not number:
-            found.append(causes.required(f"{at}.containerPort"))
-        elif not 0 < number < 65536:
-            found.append(causes.invalid(f"{at}.containerPort", number, PORT_RANGE))
-        if port.get("protocol") not in PROTOCOLS:
-            found.append(causes.not_supported(f"{at}.protocol", port.get("protocol"), PROTOCOLS))
-    return found
-
-
-PORT_RANGE = "must be between 1 and 65535, inclusive"
-PROTOCOLS = ["SCTP", "TCP", "UDP"]
-
-
-def port_name(name: str) -> list[str]:
-    """What is wrong with a port's name (IANA_SVC_NAME)."""
-    found: list[str] = []
-    if len(name) > 15:
-        found.append(names.too_long(15))
-    if not all(c.isascii() and (c.islower() or c.isdigit() or c == "-") for c in name):
-        found.append("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)")
-    if not any(c.isascii() and c.islower() for c in name):
-        found.append("must contain at least one letter (a-z)")
-    if "--" in name:
-        found.append("must not contain consecutive hyphens")
-    if name[:1] == "-" or name[-1:] == "-":
-        found.append("must not begin or end with a hyphen")
-    return found
-
-
-def _mounts(mounts: list[Object], path: str, volumes: set[str]) -> list[Cause]:
-    found: list[Cause] = []
-    seen: set[str] = set()
-    for index, mount in enumerate(mounts):
-        at, name, target = f"{path}[{index}]", mount.get("name") or "", mount.get("mountPath") or ""
-        if not name:
-            found.append(causes.required(f"{at}.name"))
-        if name not in volumes:
-            found.append(Cause(f"{at}.name", "FieldValueNotFound", f"Not found: {causes.quote(name)}"))
-        if not target:
-            found.append(causes.required(f"{at}.mountPath"))
-        if target in seen:
-            found.append(causes.invalid(f"{at}.mountPath", target, "must be unique"))
-        seen.add(target)
-    return found
+__all__ = [
+    "NON_NEGATIVE",
+    "PORT_RANGE",
+    "PROTOCOLS",
+    "RESTART_POLICIES",
+    "containers",
+    "default_spec",
+    "default_template",
+    "port_name",
+    "validate_spec",
+    "validate_template",
+]

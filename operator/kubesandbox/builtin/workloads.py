@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from kubesandbox import metadata
+from kubesandbox import metadata, names
 from kubesandbox.builtin import podspecs
 from kubesandbox.builtin.strategy import BuiltinStrategy
 from kubesandbox.objects import Json, Object, child, dig
@@ -30,6 +30,10 @@ def validate_selector(selector: Json, path: str) -> list[Cause]:
                 found.append(causes.forbidden(f"{at}.values", text))
         else:
             found.append(causes.invalid(f"{at}.operator", operator, "not a valid selector operator"))
+        key = expression.get("key") or ""
+        found += [causes.invalid(f"{at}.key", key, text) for text in names.label_key(key)]
+        for number, value in enumerate(values or ()):
+            found += [causes.invalid(f"{at}.values[{number}]", value, text) for text in names.label_value(value)]
     return found
 
 
@@ -43,7 +47,9 @@ def validate_pods(spec: Object, kind: str) -> list[Cause]:
     if selector is None:
         found.append(causes.required("spec.selector"))
     else:
-        found += validate_selector(selector, "spec.selector")
+        wrong = validate_selector(selector, "spec.selector")
+        if wrong:  # the template is then not looked at (ValidateDeploymentSpec)
+            return [*found, *wrong, causes.invalid("spec.selector", selector, "invalid label selector")]
         if not selector.get("matchLabels") and not selector.get("matchExpressions"):
             found.append(causes.invalid("spec.selector", selector, f"empty selector is invalid for {kind}"))
     template = spec.get("template") or {}
@@ -53,7 +59,20 @@ def validate_pods(spec: Object, kind: str) -> list[Cause]:
         found.append(
             causes.invalid("spec.template.metadata.labels", labels, "`selector` does not match template `labels`")
         )
-    return found + podspecs.validate_template(template, "spec.template", ["Always"])
+    found += podspecs.validate_template(template, "spec.template", ["Always"])
+    if dig(template, "spec", "activeDeadlineSeconds") is not None:
+        text = "activeDeadlineSeconds in ReplicaSet is not Supported"
+        found.append(causes.forbidden("spec.template.spec.activeDeadlineSeconds", text))
+    return found + not_negative(spec, "minReadySeconds")
+
+
+def not_negative(spec: Object, *keys: str) -> list[Cause]:
+    """Numbers of a spec that are below zero."""
+    return [
+        causes.invalid(f"spec.{key}", spec[key], podspecs.NON_NEGATIVE)
+        for key in keys
+        if isinstance(spec.get(key), int) and spec[key] < 0
+    ]
 
 
 class WorkloadStrategy(BuiltinStrategy):
@@ -105,6 +124,7 @@ class DeploymentStrategy(WorkloadStrategy):
             found.append(causes.forbidden("spec.strategy.rollingUpdate", text))
         elif strategy["type"] == "RollingUpdate":
             found += _rolling(strategy["rollingUpdate"])
+        found += not_negative(obj["spec"], "revisionHistoryLimit", "progressDeadlineSeconds")
         deadline, ready = obj["spec"].get("progressDeadlineSeconds"), obj["spec"].get("minReadySeconds", 0)
         if deadline is not None and deadline <= ready:
             found.append(
@@ -126,6 +146,9 @@ def _rolling(rolling: Object) -> list[Cause]:
             found.append(causes.invalid(f"{path}.{key}", value, text))
         elif isinstance(value, int) and value < 0:
             found.append(causes.invalid(f"{path}.{key}", value, podspecs.NON_NEGATIVE))
+    unavailable = rolling.get("maxUnavailable")
+    if isinstance(unavailable, str) and re.fullmatch(r"[0-9]+%", unavailable) and int(unavailable[:-1]) > 100:
+        found.append(causes.invalid(f"{path}.maxUnavailable", unavailable, "must not be greater than 100%"))
     if rolling.get("maxUnavailable") in {0, "0%"} and rolling.get("maxSurge") in {0, "0%"}:
         text = "may not be 0 when `maxSurge` is 0"
         found.append(causes.invalid(f"{path}.maxUnavailable", rolling["maxUnavailable"], text))

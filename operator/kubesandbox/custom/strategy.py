@@ -43,14 +43,14 @@ class CustomStrategy(Strategy):
     def default(self, obj: Object) -> None:
         self.schema.default(obj)
 
-    def validate(self, obj: Object, request: Request) -> list[Cause]:
-        return self.schema.validate(obj, scale=self.scale)
+    def validate_with(self, found: list[Cause], obj: Object, request: Request) -> list[Cause]:
+        return self.schema.validate(obj, scale=self.scale, also=found)
 
-    def validate_update(self, obj: Object, old: Object, request: Request) -> list[Cause]:
-        return self.schema.validate(obj, old, scale=self.scale)
+    def validate_update_with(self, found: list[Cause], obj: Object, old: Object, request: Request) -> list[Cause]:
+        return self.schema.validate(obj, old, scale=self.scale, also=found)
 
-    def validate_status(self, obj: Object, old: Object, request: Request) -> list[Cause]:
-        return self.schema.validate(obj, old, subresource="status", scale=self.scale)
+    def validate_status_with(self, found: list[Cause], obj: Object, old: Object, request: Request) -> list[Cause]:
+        return self.schema.validate(obj, old, subresource="status", scale=self.scale, also=found)
 
     def fields(self, obj: Object) -> Mapping[str, str]:
         return {path: _text(find(obj)) for path, find in self._paths.items()}

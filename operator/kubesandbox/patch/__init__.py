@@ -18,7 +18,7 @@ from kubesandbox.patch.documents import (
     json_patch,
     merge_patch,
 )
-from kubesandbox.patch.strategic import StrategicPatchError, strategic_merge
+from kubesandbox.patch.strategic import StrategicPatchError, go_value, strategic_merge
 from kubesandbox.patch.tracking import settle_times, track_update
 from kubesandbox.patch.types import KindSchema, from_crd
 
@@ -35,6 +35,7 @@ __all__ = [
     "apply",
     "builtin_kind",
     "from_crd",
+    "go_value",
     "json_patch",
     "merge_patch",
     "settle_times",

@@ -16,7 +16,26 @@ _RETAIN = "$retainKeys"
 
 
 class StrategicPatchError(ValueError):
-    """A patch that cannot be laid over its object: kube-apiserver answers 400 with this text."""
+    """A patch that cannot be laid over its object.
+
+    kube-apiserver answers `code` with this text: 500 for most, 400 and 422 for a few (handlers/patch.go,
+    interpretStrategicMergePatchError).
+    """
+
+    def __init__(self, text: str, code: int = 500) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+def go_value(value: JSON) -> str:
+    """A value as Go's %v prints it: `map[a:1 b:[x y]]`."""
+    if isinstance(value, dict):
+        return f"map[{' '.join(f'{key}:{go_value(value[key])}' for key in sorted(value))}]"
+    if isinstance(value, list):
+        return f"[{' '.join(map(go_value, value))}]"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "<nil>" if value is None else str(value)
 
 
 def strategic_merge(obj: dict[str, JSON], patch: dict[str, JSON], kind_schema: KindSchema) -> dict[str, JSON]:
@@ -35,7 +54,7 @@ def _merge_map(original: dict[str, JSON], patch: dict[str, JSON], type_: Type) -
         case "delete":
             return {}
         case other:
-            raise StrategicPatchError(f"unknown patch type: {other} in map: {patch}")
+            raise StrategicPatchError(f"unknown patch type: {other} in map: {go_value(patch)}")
     if _RETAIN in patch:
         _retain(original, patch, patch[_RETAIN])
     orders = {name.removeprefix(_ORDER): order for name, order in patch.items() if name.startswith(_ORDER)}
@@ -76,10 +95,10 @@ def _put(original: dict[str, JSON], name: str, value: JSON, type_: Type, order: 
 
 def _retain(original: dict[str, JSON], patch: dict[str, JSON], retained: JSON) -> None:
     if not isinstance(retained, list):
-        raise StrategicPatchError(f"expected a list in {_RETAIN}, but received: {retained}")
+        raise StrategicPatchError("invalid patch format of retainKeys", 400)
     named = {name for name, value in patch.items() if not name.startswith("$") and value is not None}
     if not named <= set(retained):
-        raise StrategicPatchError(f"{_RETAIN} list must contains all fields present in the patch")
+        raise StrategicPatchError("NOT all fields present in the patch are in the retainKeys list", 422)
     for name in [name for name in original if name not in retained]:
         del original[name]
 
@@ -94,7 +113,7 @@ def _merge_list(original: list[JSON], patch: list[JSON], type_: Type) -> list[JS
         return _ordered(merged, patch, original, type_)
     for item in patch:
         if not isinstance(item, dict) or (key not in item and item.get(_DIRECTIVE) != "replace"):
-            raise StrategicPatchError(f"map: {item} does not contain declared merge key: {key}")
+            raise StrategicPatchError(f"map: {go_value(item)} does not contain declared merge key: {key}")
     if any(item.get(_DIRECTIVE) == "replace" for item in patch):
         return [item for item in patch if _DIRECTIVE not in item]
     deleted = [item[key] for item in patch if item.get(_DIRECTIVE) == "delete"]
