@@ -6,11 +6,12 @@ import asyncio
 import json
 import re
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 import yaml
@@ -18,6 +19,7 @@ import yaml
 from switchboard.api import crd
 from switchboard.kube import resources
 from switchboard.kube.client import Changed, KubeApi, Synced, connect
+from switchboard.kube.errors import Conflict, TooManyRequests, Unavailable
 from switchboard.kube.resources import CRDS, ResourceType
 from switchboard.reconcile.permissions import webhook_cluster_role
 from switchboard.sandbox.processes import Guard, Process, ProcessFailed, free_port, tail
@@ -25,6 +27,7 @@ from switchboard.sandbox.twilio.control import Control
 
 MANAGER = "switchboard-sandbox"
 Manifest = dict[str, Any]
+T = TypeVar("T")
 
 CLUSTER_ROLES = ResourceType("rbac.authorization.k8s.io", "v1", "clusterroles", "ClusterRole", namespaced=False)
 _TYPES = {
@@ -160,12 +163,12 @@ class Kubectl:
         results = []
         for manifest in objects:
             kind = _TYPES[manifest["apiVersion"], manifest["kind"]]
-            results.append(await self.api.apply(kind, manifest, manager=MANAGER))
+            results.append(await _patiently(partial(self.api.apply, kind, manifest, manager=MANAGER)))
         return results
 
     async def delete_namespace(self, name: str) -> None:
         """Asks for a namespace's deletion; whether it is gone can be seen by `until(…, gone=True)`."""
-        await self.api.delete(resources.NAMESPACES, name)
+        await _patiently(partial(self.api.delete, resources.NAMESPACES, name))
 
     async def install(self) -> None:
         """Installs the CRDs and the webhooks' role, and waits until the kinds are served.
@@ -175,7 +178,7 @@ class Kubectl:
         """
         definitions = [crd.definition(kind) for kind in crd.KINDS]
         for definition in definitions:
-            await self.api.apply(CRDS, definition, manager=MANAGER)
+            await _patiently(partial(self.api.apply, CRDS, definition, manager=MANAGER))
         await self.apply([webhook_cluster_role()])
         for definition in definitions:
             await self.until(CRDS, definition["metadata"]["name"], _established)
@@ -214,6 +217,20 @@ class Kubectl:
         except TimeoutError:
             raise NotInTime(f"{kind.kind} {name} is not as it should be after {timeout:g} s: {_state(last)}") from None
         raise NotInTime(f"the watch of {kind.plural} ended")
+
+
+async def _patiently(request: Callable[[], Awaitable[T]]) -> T:
+    """Asks again what may be asked twice while the API server is busy, away, or was quicker with somebody else's write.
+
+    Raises:
+        KubeError: it was refused for good, or ten times.
+    """
+    for attempt in range(10):
+        try:
+            return await request()
+        except (Conflict, TooManyRequests, Unavailable):
+            await asyncio.sleep(0.05 * 2 ** min(attempt, 5))
+    return await request()
 
 
 def _state(manifest: Manifest) -> str:
