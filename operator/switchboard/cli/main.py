@@ -55,8 +55,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(work: Coroutine[Any, Any, int | None]) -> int:
+    from switchboard.kube.access import AccessError
+
     try:
         return asyncio.run(work) or 0
+    except AccessError as error:
+        print(f"switchboard: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
 
@@ -143,3 +148,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 return demo(story, arguments.directory, stay=not arguments.exit and sys.stdin.isatty())
     except ValidationError as error:
         _fail(error)
+    except ModuleNotFoundError as error:
+        if error.name is None or not error.name.startswith("switchboard.sandbox"):
+            raise
+        print("switchboard: the demo is not part of the image: run `make demo` in a checkout", file=sys.stderr)
+        return 1

@@ -1,0 +1,75 @@
+"""What the command says when it cannot do what it was asked."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from switchboard.cli.main import main
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["operator"], ["release", "switchboard-operator"], ["approve", "acr-1"], ["test", "twilioconnector/sms"]],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_missing_kubeconfig_is_one_sentence(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    assert main(arguments) == 1
+    said = capsys.readouterr().err.strip().splitlines()
+    assert said == [
+        f"switchboard: {tmp_path}/none: cannot be read: No such file or directory. Set KUBECONFIG to a kubeconfig file."
+    ]
+
+
+def test_a_wrong_setting_is_named_as_the_environment_names_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SWITCHBOARD_CHECK_INTERVAL", "soon")
+    with pytest.raises(SystemExit, match="2"):
+        main(["operator"])
+    assert "SWITCHBOARD_CHECK_INTERVAL" in capsys.readouterr().err
+
+
+def test_an_image_without_the_sandbox_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("switchboard.sandbox")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "meta_path", [_Without(), *sys.meta_path])
+    assert main(["demo", "--exit"]) == 1
+    assert "make demo" in capsys.readouterr().err
+
+
+class _Without:
+    """An image that lacks `switchboard.sandbox`."""
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        if name.startswith("switchboard.sandbox"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+@pytest.mark.parametrize("stale", ["crds/switchboard.dev_agents.yaml", "charts/switchboard/templates/_rules.tpl"])
+def test_generate_finds_a_stale_file_and_what_is_left_over(
+    stale: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = Path(__file__).parents[3]
+    chart = tmp_path / "charts" / "switchboard"
+    chart.mkdir(parents=True)
+    for name in ("README.md", "values.yaml"):
+        (chart / name).write_text((root / "charts" / "switchboard" / name).read_text("utf-8"), encoding="utf-8")
+    generate = ["generate", "--root", str(tmp_path)]
+    assert main(generate) == 0
+    assert main([*generate, "--check"]) == 0
+    (tmp_path / stale).write_text("old", encoding="utf-8")
+    (tmp_path / "docs" / "reference" / "gone.md").write_text("left", encoding="utf-8")
+    assert main([*generate, "--check"]) == 1
+    said = capsys.readouterr().err
+    assert stale in said
+    assert "docs/reference/gone.md" in said
+    assert main(generate) == 0
+    assert main([*generate, "--check"]) == 0
