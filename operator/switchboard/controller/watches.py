@@ -51,6 +51,7 @@ class Watches:
         route = {"Ingress": (resources.INGRESSES,), "HTTPRoute": (resources.HTTP_ROUTES,), "None": ()}[settings.route]
         self._made = (*MADE, *route)
         self._namespaces: tuple[str | None, ...] = tuple(settings.namespaces) or (None,)
+        self._unlisted: list[tuple[ResourceType, str | None]] = []
         self._unsynced = {
             (resource.plural, namespace)
             for resource in (*self._made, resources.SECRETS)
@@ -62,14 +63,20 @@ class Watches:
     # Our own kinds
 
     async def load(self) -> None:
-        """Lists our own kinds: everything that is there is reconciled once, and what is gone is forgotten."""
-        for resource in OURS:
-            for namespace in self._namespaces:
-                listing = await self._context.api.list(resource, namespace)
-                before = {id(obj): obj for obj in self._context.store.all(resource, namespace)}
-                for obj in self._context.store.replace(resource, namespace, listing.items):
-                    gone = id(obj) in before
-                    self._enqueue(resource, obj if gone else None, None if gone else obj)
+        """Lists our own kinds: everything that is there is reconciled once, and what is gone is forgotten.
+
+        After an error the next call goes on where it failed: a server that refuses now and then still gets done.
+        """
+        if not self._unlisted:
+            self._unlisted = [(resource, namespace) for resource in OURS for namespace in self._namespaces]
+        while self._unlisted:
+            resource, namespace = self._unlisted[0]
+            listing = await self._context.api.list(resource, namespace)
+            before = {id(obj): obj for obj in self._context.store.all(resource, namespace)}
+            for obj in self._context.store.replace(resource, namespace, listing.items):
+                gone = id(obj) in before
+                self._enqueue(resource, obj if gone else None, None if gone else obj)
+            del self._unlisted[0]
 
     async def resync(self) -> None:
         """Repeats `load`, because a deletion may have been missed; never ends."""
