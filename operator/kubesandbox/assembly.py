@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from kubesandbox import crud, kubeconfig, podlogs, scale, subresources
+from kubesandbox import crud, eviction, kubeconfig, podlogs, scale, subresources
 from kubesandbox.builtin import catalog
 from kubesandbox.cluster import Cluster
 from kubesandbox.custom.cleanup import DefinitionCleanup
@@ -55,7 +55,7 @@ def new_cluster(*, rbac: bool = False) -> Cluster:
     cluster = Cluster()
     for kind in catalog.kinds():
         cluster.kinds.add(kind)
-    for served in (scale, subresources, podlogs):
+    for served in (scale, subresources, eviction, podlogs):
         served.install(cluster)
     cluster.admission.plugins += [EscalationCheck(), PolicyPlugin(cluster)]
     for body in _initial_objects():

@@ -46,7 +46,11 @@ def options_of(request: HttpRequest) -> DeleteOptions:
             query["orphanDependents"] = truth(request.param("orphanDependents"))
         if request.query.get("dryRun"):
             query["dryRun"] = request.query["dryRun"]
-    asked = body or query
+    return of_body(body or query)
+
+
+def of_body(asked: Object) -> DeleteOptions:
+    """`DeleteOptions` as their JSON says them."""
     _check_delete_options(asked)
     orphan, policy = asked.get("orphanDependents"), asked.get("propagationPolicy")
     if orphan is not None:

@@ -157,7 +157,7 @@ def validate(metadata: Object, rule: names.NameRule, *, namespaced: bool) -> lis
 
 def _validate_common(metadata: Object) -> list[Cause]:
     found = labels(metadata.get("labels"), "metadata.labels")
-    found += annotations(metadata.get("annotations"), "metadata.annotations")
+    found += annotation_causes(metadata.get("annotations"), "metadata.annotations")
     found += _owners(metadata.get("ownerReferences") or [])
     finalizers = metadata.get("finalizers") or []
     for finalizer in finalizers:
@@ -177,7 +177,7 @@ def labels(value: Mapping[str, str] | None, path: str) -> list[Cause]:
     return found
 
 
-def annotations(value: Mapping[str, str] | None, path: str) -> list[Cause]:
+def annotation_causes(value: Mapping[str, str] | None, path: str) -> list[Cause]:
     """What is wrong with a map of annotations."""
     found: list[Cause] = []
     for key in value or {}:

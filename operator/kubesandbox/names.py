@@ -150,3 +150,18 @@ def config_key(key: str) -> list[str]:
 def generated(base: str) -> str:
     """`generateName` with five random characters, as kube-apiserver draws them."""
     return base[:58] + "".join(secrets.choice(_SUFFIX) for _ in range(5))
+
+
+_WILDCARD = rf"\*\.{_SUBDOMAIN}"
+
+
+def wildcard(name: str) -> list[str]:
+    """What is wrong with a DNS-1123 subdomain whose first part is `*`."""
+    said = [too_long(253)] if len(name) > 253 else []
+    if not re.fullmatch(_WILDCARD, name):
+        text = (
+            "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist "
+            "of lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character"
+        )
+        said.append(regex_error(text, _WILDCARD, "*.example.com"))
+    return said

@@ -106,6 +106,9 @@ class ScaleHandler:
         try:
             made = types.decoder(TYPE)(wanted, "", unknown)
         except types.DecodeError as error:
+            if info.verb == "patch":
+                shown = [causes.invalid("patch", causes.go_json(wanted), str(error))]
+                raise errors.invalid("", "", "", shown) from None
             raise errors.bad_request(f'Scale in version "v1" cannot be handled as a Scale: {error}') from None
         crud.report_unknown(kind, unknown, context)
         return made

@@ -9,7 +9,6 @@ from kubesandbox.paths import RequestInfo
 _RESOURCES: dict[str, str] = {
     "": "bindings componentstatuses limitranges persistentvolumes podtemplates replicationcontrollers resourcequotas",
     "apps": "controllerrevisions daemonsets statefulsets",
-    "autoscaling": "horizontalpodautoscalers",  # v1: autoscaling/v2 is served
     "batch": "cronjobs",
     "admissionregistration.k8s.io": "mutatingadmissionpolicies mutatingadmissionpolicybindings "
     "mutatingwebhookconfigurations validatingwebhookconfigurations",
@@ -24,8 +23,10 @@ _RESOURCES: dict[str, str] = {
     "storage.k8s.io": "csidrivers csinodes csistoragecapacities storageclasses volumeattachments "
     "volumeattributesclasses",
 }
+# Clients take it well when these are not found: `kubectl describe namespace` leaves them out.
+_OPTIONAL = frozenset({"limitranges", "resourcequotas"})
 _SUBRESOURCES: dict[tuple[str, str], str] = {
-    ("", "pods"): "attach ephemeralcontainers eviction exec portforward proxy resize",
+    ("", "pods"): "attach ephemeralcontainers exec portforward proxy resize",
     ("", "services"): "proxy",
     ("", "nodes"): "proxy",
 }
@@ -34,6 +35,9 @@ _SUBRESOURCES: dict[tuple[str, str], str] = {
 def resource(info: RequestInfo) -> StatusError | None:
     """The refusal of a resource that a real server has."""
     if info.resource in _RESOURCES.get(info.group, "").split():
+        if info.resource in _OPTIONAL and info.verb in {"get", "list"}:
+            what = errors.qualified(info.resource, info.group)
+            return StatusError(404, "NotFound", f"kubesandbox does not implement {what} ({info.version})")
         return errors.not_implemented(f"{errors.qualified(info.resource, info.group)} ({info.version})")
     return None
 

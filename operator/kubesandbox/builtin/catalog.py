@@ -89,7 +89,12 @@ def _core() -> Iterator[Kind]:
         pods.PodStrategy(),
         short="po",
         categories="all",
-        subresources=(STATUS, Subresource("log", ("get",)), Subresource("binding", ("create",), "Binding", "", "v1")),
+        subresources=(
+            STATUS,
+            Subresource("log", ("get",)),
+            Subresource("binding", ("create",), "Binding", "", "v1"),
+            Subresource("eviction", ("create",), "Eviction", "policy", "v1"),
+        ),
     )
     yield _kind(v1, "Node", "nodes", core.NodeStrategy(), namespaced=False, short="no", subresources=(STATUS,))
     yield _kind(
@@ -108,6 +113,24 @@ def event_kind() -> Kind:
     kind = _kind("events.k8s.io/v1", "Event", "events", strategy, short="ev", stored=("", "events"))
     strategy.printed = columns.of_another(tables.EVENT, core.to_core_event)
     kind.convert, kind.restore = core.to_new_event, core.to_core_event
+    return kind
+
+
+def autoscaler_kind() -> Kind:
+    """HorizontalPodAutoscalers as autoscaling/v1 has them: of the metrics, the CPU's only."""
+    strategy = policy.OldAutoscalerStrategy()
+    kind = _kind(
+        "autoscaling/v1",
+        "HorizontalPodAutoscaler",
+        "horizontalpodautoscalers",
+        strategy,
+        short="hpa",
+        categories="all",
+        subresources=(STATUS,),
+        stored=("autoscaling", "horizontalpodautoscalers"),
+    )
+    strategy.printed = columns.of_another(strategy.printed, policy.to_new_autoscaler)
+    kind.convert, kind.restore = policy.to_old_autoscaler, policy.to_new_autoscaler
     return kind
 
 
@@ -169,6 +192,7 @@ def _groups() -> Iterator[Kind]:
         categories="all",
         subresources=(STATUS,),
     )
+    yield autoscaler_kind()
     rbac = "rbac.authorization.k8s.io/v1"
     yield from _reviews()
     admission = "admissionregistration.k8s.io/v1"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Mapping
 
 from kubesandbox import errors, names
+from kubesandbox.builtin.quantities import amount
 from kubesandbox.builtin.strategy import BuiltinStrategy
 from kubesandbox.metadata import IMMUTABLE, now
 from kubesandbox.objects import Object, child, dig
@@ -112,6 +114,7 @@ class SecretStrategy(BuiltinStrategy):
         if sum(len(value) * 3 // 4 for value in data.values()) > MAX_DATA:
             found.append(causes.too_long("data", MAX_DATA))
         found += [causes.required(f"data[{key}]") for key in _REQUIRED_KEYS.get(obj["type"], ()) if key not in data]
+        found += _docker(obj["type"], data)
         if obj["type"] == ACCOUNT_TOKEN and not dig(obj, "metadata", "annotations", _ACCOUNT):
             found.append(causes.required(f"metadata.annotations[{_ACCOUNT}]"))
         if obj["type"] == "kubernetes.io/basic-auth" and not {"username", "password"} & data.keys():
@@ -133,6 +136,19 @@ class SecretStrategy(BuiltinStrategy):
 
     def fields(self, obj: Object) -> Mapping[str, str]:
         return {"type": obj.get("type", "")}
+
+
+def _docker(kind: str, data: Object) -> list[Cause]:
+    """What is wrong with credentials for registries, without showing them."""
+    key = _REQUIRED_KEYS.get(kind, ("",))[0]
+    if key not in data or not key.startswith(".docker"):
+        return []
+    try:
+        json.loads(base64.b64decode(data[key]))
+    except ValueError:
+        text = "invalid character looking for beginning of value"
+        return [causes.invalid(f"data[{key}]", "<secret contents redacted>", text)]
+    return []
 
 
 def _fill_token(secret: Object, request: Request) -> None:
@@ -180,6 +196,9 @@ class EventStrategy(BuiltinStrategy):
         namespace = obj["metadata"].get("namespace", "")
         if about != namespace and not (not about and namespace == "default"):
             return [causes.invalid("involvedObject.namespace", about, "does not match event.namespace")]
+        if obj.get("eventTime"):  # then it is held to what the newer group asks for (legacyValidateEvent)
+            needed = ("reportingComponent", "reportingInstance", "action", "reason")
+            return [causes.required(key) for key in needed if not obj.get(key)]
         return []
 
     def fields(self, obj: Object) -> Mapping[str, str]:
@@ -285,6 +304,15 @@ class ClaimStrategy(BuiltinStrategy):
         found: list[Cause] = []
         if not spec.get("accessModes"):
             found.append(causes.required("spec.accessModes", "at least 1 access mode is required"))
-        if not dig(spec, "resources", "requests", "storage"):
+        modes = ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"]
+        found += [
+            causes.not_supported("spec.accessModes", mode, modes)
+            for mode in spec.get("accessModes") or ()
+            if mode not in modes
+        ]
+        storage = dig(spec, "resources", "requests", "storage")
+        if storage is None:
             found.append(causes.required("spec.resources[storage]"))
+        elif amount(storage) <= 0:
+            found.append(causes.invalid("spec.resources[storage]", str(storage), "must be greater than zero"))
         return found

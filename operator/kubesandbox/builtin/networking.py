@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from kubesandbox import errors, metadata, names
-from kubesandbox.builtin import podspecs
+from kubesandbox.builtin import network_rules, podspecs
+from kubesandbox.builtin.placement import ADDRESS, is_address
 from kubesandbox.builtin.strategy import BuiltinStrategy
 from kubesandbox.builtin.workloads import validate_selector
 from kubesandbox.objects import Object, child, dig
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 SERVICE_TYPES = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"]
 NODE_PORTS = range(30000, 32768)
+SERVICE_RANGE = ipaddress.ip_network("10.96.0.0/12")
 
 
 class ServiceStrategy(BuiltinStrategy):
@@ -54,14 +57,16 @@ class ServiceStrategy(BuiltinStrategy):
         spec = obj["spec"]
         if spec["type"] == "ExternalName":
             return
-        if not spec.get("clusterIP"):
+        if spec.get("clusterIP"):
+            _claim(spec, obj, old, request.cluster)
+        else:
             kept = (old or {}).get("spec", {}).get("clusterIP")
             spec["clusterIP"] = kept or addresses(request.cluster).take()
         spec["clusterIPs"] = [spec["clusterIP"]]
         spec.setdefault("ipFamilies", ["IPv4"])
         spec.setdefault("ipFamilyPolicy", "SingleStack")
         if spec["type"] in {"NodePort", "LoadBalancer"}:
-            _take_node_ports(spec, request.cluster)
+            _take_node_ports(obj, request.cluster)
 
     def prepare_update(self, obj: Object, old: Object, request: Request) -> None:
         spec, before = obj["spec"], old["spec"]
@@ -91,7 +96,7 @@ class ServiceStrategy(BuiltinStrategy):
         found += metadata.labels(spec.get("selector"), "spec.selector")
         if spec["sessionAffinity"] not in {"ClientIP", "None"}:
             found.append(causes.not_supported("spec.sessionAffinity", spec["sessionAffinity"], ["ClientIP", "None"]))
-        return found
+        return found + list(network_rules.validate_service(spec))
 
     def validate_update(self, obj: Object, old: Object, request: Request) -> list[Cause]:
         found: list[Cause] = []
@@ -179,14 +184,46 @@ def addresses(cluster: Cluster) -> Addresses:
     return found
 
 
-def _take_node_ports(spec: Object, cluster: Cluster) -> None:
+def _claim(spec: Object, obj: Object, old: Object | None, cluster: Cluster) -> None:
+    """Refuse an address that was asked for and is somebody's or out of range (the ipallocator's words)."""
+    address = spec["clusterIP"]
+    if address in {"None", dig(old, "spec", "clusterIP")}:
+        return
+    if ipaddress.ip_address(address) not in SERVICE_RANGE:
+        why = f"the provided IP ({address}) is not in the valid range. The range of valid IPs is {SERVICE_RANGE}"
+    elif any(dig(v.object, "spec", "clusterIP") == address for v in cluster.store.table("", "services").scan()):
+        why = "provided IP is already allocated"
+    else:
+        return
+    cause = causes.invalid("spec.clusterIPs", [address], f"failed to allocate IP {address}: {why}")
+    raise errors.invalid("", "Service", obj["metadata"]["name"], [cause])
+
+
+def _take_node_ports(service: Object, cluster: Cluster) -> None:
+    meta = service["metadata"]
     used = {
         port.get("nodePort")
         for version in cluster.store.table("", "services").scan()
+        if (version.object["metadata"]["namespace"], version.object["metadata"]["name"])
+        != (meta["namespace"], meta["name"])
         for port in version.object["spec"].get("ports") or ()
     }
+    for index, port in enumerate(service["spec"].get("ports") or ()):
+        asked = port.get("nodePort")
+        if not asked:
+            continue
+        at = f"spec.ports[{index}].nodePort"
+        found: list[Cause] = []
+        if asked not in NODE_PORTS:
+            text = "provided port is not in the valid range. The range of valid ports is 30000-32767"
+            found.append(causes.invalid(at, asked, text))
+        elif asked in used:
+            found.append(causes.invalid(at, asked, "provided port is already allocated"))
+        if found:
+            raise errors.invalid("", "Service", meta["name"], found)
+    used |= {port.get("nodePort") for port in service["spec"].get("ports") or ()}
     free = (number for number in NODE_PORTS if number not in used)
-    for port in spec.get("ports") or ():
+    for port in service["spec"].get("ports") or ():
         if not port.get("nodePort"):
             port["nodePort"] = next(free)
 
@@ -207,12 +244,13 @@ class IngressStrategy(BuiltinStrategy):
             found += _backend(spec["defaultBackend"], "spec.defaultBackend")
         for index, rule in enumerate(spec.get("rules") or ()):
             at, host = f"spec.rules[{index}]", rule.get("host") or ""
-            if host and not host.startswith("*."):
-                found += [causes.invalid(f"{at}.host", host, text) for text in names.subdomain(host)]
+            if host:
+                found += network_rules.validate_host(host, f"{at}.host")
             if rule.get("http") is not None and not rule["http"].get("paths"):
                 found.append(causes.required(f"{at}.http.paths"))
             for number, path in enumerate(dig(rule, "http", "paths") or ()):
                 found += _path(path, f"{at}.http.paths[{number}]")
+        found += network_rules.validate_tls(spec.get("tls") or [])
         if spec.get("ingressClassName"):
             name = spec["ingressClassName"]
             found += [causes.invalid("spec.ingressClassName", name, text) for text in names.subdomain(name)]
@@ -265,6 +303,9 @@ def _backend(backend: Object, at: str) -> list[Cause]:
         found.append(causes.required(at, "port name or number is required"))
     elif port.get("number") and not 0 < port["number"] < 65536:
         found.append(causes.invalid(f"{at}.service.port.number", port["number"], podspecs.PORT_RANGE))
+    elif port.get("name"):
+        wrong = podspecs.port_name(port["name"])
+        found += [causes.invalid(f"{at}.service.port.name", port["name"], text) for text in wrong]
     return found
 
 
@@ -286,7 +327,7 @@ class NetworkPolicyStrategy(BuiltinStrategy):
         for index, kind in enumerate(obj["spec"]["policyTypes"]):
             if kind not in {"Ingress", "Egress"}:
                 found.append(causes.not_supported(f"spec.policyTypes[{index}]", kind, ["Egress", "Ingress"]))
-        return found
+        return found + list(network_rules.validate_rules(obj["spec"]))
 
 
 class EndpointsStrategy(BuiltinStrategy):
@@ -298,6 +339,21 @@ class EndpointsStrategy(BuiltinStrategy):
         for subset in obj.get("subsets") or ():
             for port in subset.get("ports") or ():
                 port.setdefault("protocol", "TCP")
+
+    def validate(self, obj: Object, request: Request) -> list[Cause]:
+        found: list[Cause] = []
+        for index, subset in enumerate(obj.get("subsets") or ()):
+            at = f"subsets[{index}]"
+            if not subset.get("addresses") and not subset.get("notReadyAddresses"):
+                found.append(causes.required(at, "must specify `addresses` or `notReadyAddresses`"))
+            for key in ("addresses", "notReadyAddresses"):
+                for number, address in enumerate(subset.get(key) or ()):
+                    if not is_address(address.get("ip") or ""):
+                        found.append(causes.invalid(f"{at}.{key}[{number}].ip", address.get("ip") or "", ADDRESS))
+            for number, port in enumerate(subset.get("ports") or ()):
+                if not 0 < (port.get("port") or 0) < 65536:
+                    found.append(causes.invalid(f"{at}.ports[{number}].port", port.get("port"), podspecs.PORT_RANGE))
+        return found
 
 
 class EndpointSliceStrategy(BuiltinStrategy):
@@ -312,6 +368,9 @@ class EndpointSliceStrategy(BuiltinStrategy):
 
     def validate(self, obj: Object, request: Request) -> list[Cause]:
         kinds = ["FQDN", "IPv4", "IPv6"]
+        for index, endpoint in enumerate(obj.get("endpoints") or ()):
+            if not endpoint.get("addresses"):
+                return [causes.required(f"endpoints[{index}].addresses", "must contain at least 1 address")]
         if not obj.get("addressType"):
             return [causes.required("addressType")]
         if obj["addressType"] not in kinds:
@@ -323,3 +382,13 @@ class IngressClassStrategy(BuiltinStrategy):
     """IngressClasses."""
 
     counts_generations = True
+
+    def validate(self, obj: Object, request: Request) -> list[Cause]:
+        controller = dig(obj, "spec", "controller") or ""
+        if not controller:
+            return [causes.required("spec.controller")]
+        host, _, path = controller.partition("/")
+        if not host or not path:
+            text = 'must be a domain-prefixed path (such as "acme.io/foo")'
+            return [causes.invalid("spec.controller", controller, text)]
+        return [causes.invalid("spec.controller", host, text) for text in names.subdomain(host)]

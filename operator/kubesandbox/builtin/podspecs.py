@@ -112,7 +112,7 @@ def validate_template(template: Object, path: str, restart: list[str]) -> list[C
     """What is wrong with a pod template; `restart` are the policies its owner allows."""
     meta = template.get("metadata") or {}
     found = metadata.labels(meta.get("labels"), f"{path}.metadata.labels")
-    found += metadata.annotations(meta.get("annotations"), f"{path}.metadata.annotations")
+    found += metadata.annotation_causes(meta.get("annotations"), f"{path}.metadata.annotations")
     spec = template.get("spec") or {}
     found += validate_spec(spec, f"{path}.spec")
     if spec.get("ephemeralContainers"):

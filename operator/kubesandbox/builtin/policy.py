@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import re
+
+from kubesandbox import names
 from kubesandbox.builtin.strategy import BuiltinStrategy
 from kubesandbox.builtin.workloads import validate_selector
-from kubesandbox.objects import Object, child
+from kubesandbox.objects import Object, child, clone, dig
 from kubesandbox.schema import causes
 from kubesandbox.schema.causes import Cause
 from kubesandbox.strategy import Request
+
+PERCENT = (
+    "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for "
+    "validation is '[0-9]+%')"
+)
 
 
 class DisruptionBudgetStrategy(BuiltinStrategy):
@@ -26,6 +35,13 @@ class DisruptionBudgetStrategy(BuiltinStrategy):
             value = spec.get(key)
             if isinstance(value, int) and value < 0:
                 found.append(causes.invalid(f"spec.{key}", value, "must be greater than or equal to 0"))
+            elif isinstance(value, str) and not re.fullmatch("[0-9]+%", value):
+                found.append(causes.invalid(f"spec.{key}", value, PERCENT))
+            elif isinstance(value, str) and int(value[:-1]) > 100:
+                found.append(causes.invalid(f"spec.{key}", value, "must not be greater than 100%"))
+        evict, known = spec.get("unhealthyPodEvictionPolicy"), ["AlwaysAllow", "IfHealthyBudget"]
+        if evict is not None and evict not in known:
+            found.append(causes.not_supported("spec.unhealthyPodEvictionPolicy", evict, known))
         return found + validate_selector(spec.get("selector") or {}, "spec.selector")
 
 
@@ -53,5 +69,113 @@ class AutoscalerStrategy(BuiltinStrategy):
             text = "must be greater than or equal to `minReplicas`"
             found.append(causes.invalid("spec.maxReplicas", most, text))
         target = spec.get("scaleTargetRef") or {}
-        found += [causes.required(f"spec.scaleTargetRef.{key}") for key in ("kind", "name") if not target.get(key)]
+        for key in ("kind", "name"):
+            text = target.get(key) or ""
+            if not text:
+                found.append(causes.required(f"spec.scaleTargetRef.{key}"))
+            found += [causes.invalid(f"spec.scaleTargetRef.{key}", text, why) for why in names.path_segment(text)]
+        for index, metric in enumerate(spec.get("metrics") or ()):
+            found += _metric(metric, f"spec.metrics[{index}]")
+        for direction in ("scaleUp", "scaleDown"):
+            window = dig(spec, "behavior", direction, "stabilizationWindowSeconds")
+            if window is not None and not 0 <= window <= 3600:
+                text = "must be less than or equal to 3600" if window > 0 else "must be greater than or equal to zero"
+                found.append(causes.invalid(f"spec.behavior.{direction}.stabilizationWindowSeconds", window, text))
         return found
+
+
+_SOURCES = {
+    "ContainerResource": "containerResource",
+    "External": "external",
+    "Object": "object",
+    "Pods": "pods",
+    "Resource": "resource",
+}
+
+
+def _metric(metric: Object, path: str) -> list[Cause]:
+    kind = metric.get("type") or ""
+    if not kind:
+        return [causes.required(f"{path}.type", "must specify a metric source type")]
+    if kind not in _SOURCES:
+        return [causes.not_supported(f"{path}.type", kind, list(_SOURCES))]
+    source, at = metric.get(_SOURCES[kind]), f"{path}.{_SOURCES[kind]}"
+    if source is None:
+        return [causes.required(at, "must populate information for the given metric source")]
+    if kind not in {"Resource", "ContainerResource"}:
+        return []
+    found = [] if source.get("name") else [causes.required(f"{at}.name", "must specify a resource name")]
+    target = source.get("target") or {}
+    if not target.get("type"):
+        found.append(causes.required(f"{at}.target.type", "must specify a metric target type"))
+    share, value = target.get("averageUtilization"), target.get("averageValue")
+    if share is None and value is None:
+        text = "must set either a target raw value or a target utilization"
+        found.append(causes.required(f"{at}.target.averageUtilization", text))
+    if share is not None and share < 1:
+        found.append(causes.invalid(f"{at}.target.averageUtilization", share, "must be greater than 0"))
+    return found
+
+
+class OldAutoscalerStrategy(BuiltinStrategy):
+    """HorizontalPodAutoscalers of autoscaling/v1."""
+
+    has_status = True
+
+    def default(self, obj: Object) -> None:
+        spec = child(obj, "spec")
+        spec.setdefault("minReplicas", 1)
+        spec.setdefault("targetCPUUtilizationPercentage", 80)
+
+    def validate(self, obj: Object, request: Request) -> list[Cause]:
+        return AutoscalerStrategy().validate(to_new_autoscaler(obj), request)
+
+
+def _is_share_of_cpu(metric: Object) -> bool:
+    found = (dig(metric, "resource", "name"), dig(metric, "resource", "target", "type"))
+    return found == ("cpu", "Utilization")
+
+
+# Where v1 keeps what it has no fields for (pkg/apis/autoscaling/annotations.go).
+_METRICS, _BEHAVIOR = "autoscaling.alpha.kubernetes.io/metrics", "autoscaling.alpha.kubernetes.io/behavior"
+
+
+def to_old_autoscaler(obj: Object) -> Object:
+    """An autoscaling/v2 HorizontalPodAutoscaler as autoscaling/v1."""
+    made: Object = {**clone(obj), "apiVersion": "autoscaling/v1"}
+    spec = made["spec"]
+    metrics = spec.pop("metrics", None) or []
+    cpu = next((metric for metric in metrics if _is_share_of_cpu(metric)), None)
+    if cpu is not None:
+        spec["targetCPUUtilizationPercentage"] = cpu["resource"]["target"].get("averageUtilization")
+    kept = {_METRICS: [metric for metric in metrics if metric is not cpu], _BEHAVIOR: spec.pop("behavior", None)}
+    for key, value in kept.items():
+        if value:
+            child(made["metadata"], "annotations")[key] = causes.go_json(value)
+    status = made.get("status") or {}
+    made["status"] = {
+        key: status[key] for key in ("observedGeneration", "lastScaleTime") if status.get(key) is not None
+    } | {key: status.get(key) or 0 for key in ("currentReplicas", "desiredReplicas")}
+    return made
+
+
+def to_new_autoscaler(obj: Object) -> Object:
+    """An autoscaling/v1 HorizontalPodAutoscaler as autoscaling/v2."""
+    made: Object = {**clone(obj), "apiVersion": "autoscaling/v2"}
+    spec, notes = made["spec"], made["metadata"].get("annotations") or {}
+    share = spec.pop("targetCPUUtilizationPercentage", None)
+    metrics = json.loads(notes.pop(_METRICS, "[]"))
+    if share is not None:
+        target = {"type": "Utilization", "averageUtilization": share}
+        metrics.append({"type": "Resource", "resource": {"name": "cpu", "target": target}})
+    if metrics:
+        spec["metrics"] = metrics
+    behavior = json.loads(notes.pop(_BEHAVIOR, "null"))
+    if behavior:
+        spec["behavior"] = behavior
+    if not notes:
+        made["metadata"].pop("annotations", None)
+    status = made.get("status") or {}
+    status.pop("currentCPUUtilizationPercentage", None)
+    made["status"] = {"desiredReplicas": 0, "currentMetrics": None, **status}
+    return made

@@ -196,6 +196,7 @@ class JobStrategy(BuiltinStrategy):
         super().prepare_create(obj, request)
         uid, name = obj["metadata"]["uid"], obj["metadata"].get("name", "")
         if not obj["spec"].get("manualSelector"):
+            asked = dig(obj, "spec", "selector", "matchLabels") or {}
             labels = child(obj["spec"], "template", "metadata", "labels")
             labels |= {
                 "batch.kubernetes.io/controller-uid": uid,
@@ -203,7 +204,7 @@ class JobStrategy(BuiltinStrategy):
                 "controller-uid": uid,
                 "job-name": name,
             }
-            obj["spec"]["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
+            obj["spec"]["selector"] = {"matchLabels": {**asked, "batch.kubernetes.io/controller-uid": uid}}
         if not obj["metadata"].get("labels"):
             obj["metadata"]["labels"] = dict(child(obj["spec"], "template", "metadata", "labels"))
 
@@ -214,6 +215,15 @@ class JobStrategy(BuiltinStrategy):
             value = spec.get(key)
             if isinstance(value, int) and value < 0:
                 found.append(causes.invalid(f"spec.{key}", value, podspecs.NON_NEGATIVE))
+        mode, modes = spec["completionMode"], ["NonIndexed", "Indexed"]
+        if mode not in modes:
+            found.append(causes.not_supported("spec.completionMode", mode, modes))
+        elif mode == "Indexed" and spec.get("completions") is None:
+            found.append(causes.required("spec.completions", "when completion mode is Indexed"))
+        replacement, known = spec["podReplacementPolicy"], ["Failed", "TerminatingOrFailed"]
+        if replacement not in known:
+            found.append(causes.not_supported("spec.podReplacementPolicy", replacement, known))
+        found += self._selector(obj)
         policy = dig(spec, "template", "spec", "restartPolicy")
         if policy == "Always":
             text = 'supported values: "OnFailure", "Never"'
@@ -225,6 +235,17 @@ class JobStrategy(BuiltinStrategy):
                 )
             )
         return found + podspecs.validate_template(spec["template"], "spec.template", podspecs.RESTART_POLICIES)
+
+    @staticmethod
+    def _selector(obj: Object) -> list[Cause]:
+        """A selector is the server's or, with manualSelector, the user's."""
+        selector = obj["spec"].get("selector")
+        if obj["spec"].get("manualSelector"):
+            return [] if selector else [causes.required("spec.selector")]
+        made = {"batch.kubernetes.io/controller-uid": obj["metadata"]["uid"]}
+        if (selector or {}).get("matchLabels") != made:
+            return [causes.invalid("spec.selector", selector, "`selector` not auto-generated")]
+        return []
 
     def validate_update(self, obj: Object, old: Object, request: Request) -> list[Cause]:
         found = self.validate(obj, request)

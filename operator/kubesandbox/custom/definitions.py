@@ -82,8 +82,7 @@ class DefinitionStrategy(BuiltinStrategy):
 
 def establish(cluster: Cluster, obj: Object) -> None:
     """Accept the definition's names where they are free, serve its versions, and say so in its status."""
-    taken = _taken(cluster, obj)
-    accepted = clone(obj["spec"]["names"])
+    accepted, taken = _accept(cluster, obj)
     conditions = [
         _condition("NamesAccepted", not taken, "NoConflicts", "no conflicts found", *taken),
         _condition(
@@ -96,7 +95,7 @@ def establish(cluster: Cluster, obj: Object) -> None:
     ]
     status = {
         "conditions": _keep_times(conditions, (obj.get("status") or {}).get("conditions") or []),
-        "acceptedNames": accepted if not taken else {"plural": "", "kind": ""},
+        "acceptedNames": accepted,
         "storedVersions": obj["status"]["storedVersions"],
     }
     table = cluster.store.table(GROUP, PLURAL)
@@ -129,23 +128,35 @@ def _keep_times(conditions: list[Object], before: list[Object]) -> list[Object]:
     return conditions
 
 
-def _taken(cluster: Cluster, obj: Object) -> tuple[str, str] | tuple[()]:
-    """The reason and message of a name that another kind of the group already has."""
+def _accept(cluster: Cluster, obj: Object) -> tuple[Object, tuple[str, str] | tuple[()]]:
+    """The names that are free, and the reason and message of the last one that another kind of the group has.
+
+    As calculateNamesAndConditions of apiextensions-apiserver's naming controller takes them, one by one.
+    """
     spec = obj["spec"]
     group, wanted = spec["group"], spec["names"]
     others = [k for k in cluster.kinds if k.group == group and k.plural != wanted["plural"]]
     in_use = {name for k in others for name in (k.plural, k.singular, *k.short_names)}
     kinds = {name for k in others for name in (k.kind, k.list_kind)}
-    for field in ("plural", "singular"):
-        if wanted.get(field) in in_use:
-            return (f"{field.title()}Conflict", f'"{wanted[field]}" is already in use')
-    for name in wanted.get("shortNames") or ():
-        if name in in_use:
-            return ("ShortNamesConflict", f'"{name}" is already in use')
-    for field, reason in (("kind", "KindConflict"), ("listKind", "ListKindConflict")):
-        if wanted.get(field) in kinds:
-            return (reason, f'"{wanted[field]}" is already in use')
-    return ()
+    accepted: Object = {"plural": "", "kind": ""}
+    taken: tuple[str, str] | tuple[()] = ()
+    for field, reason, known in (
+        ("plural", "PluralConflict", in_use),
+        ("singular", "SingularConflict", in_use),
+        ("shortNames", "ShortNamesConflict", in_use),
+        ("kind", "KindConflict", kinds),
+        ("listKind", "ListKindConflict", kinds),
+    ):
+        value = wanted.get(field)
+        asked = value if isinstance(value, list) else [value]
+        conflicts = [f'"{name}" is already in use' for name in asked if name in known]
+        if conflicts:
+            taken = (reason, conflicts[0] if len(conflicts) == 1 else f"[{', '.join(conflicts)}]")
+        elif value:
+            accepted[field] = clone(value)
+    if wanted.get("categories"):
+        accepted["categories"] = clone(wanted["categories"])
+    return accepted, taken
 
 
 SCALE = Subresource("scale", ("get", "patch", "update"), "Scale", "autoscaling", "v1")

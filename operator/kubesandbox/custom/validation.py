@@ -14,6 +14,7 @@ from kubesandbox.schema.structural import check_structural
 COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
 COLUMN_FORMATS = ("byte", "date", "date-time", "double", "float", "int32", "int64", "password")
 MOST_SELECTABLE = 8
+_APPROVED = "api-approved.kubernetes.io"
 
 
 def validate_definition(obj: Object) -> list[Cause]:
@@ -25,6 +26,12 @@ def validate_definition(obj: Object) -> list[Cause]:
         [causes.invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group')] if name != wanted else []
     )
     problems += _group(group)
+    if group.endswith((".k8s.io", ".kubernetes.io")) and not dig(obj, "metadata", "annotations", _APPROVED):
+        text = (
+            f'protected groups must have approval annotation "{_APPROVED}", see '
+            "https://github.com/kubernetes/enhancements/pull/1111"
+        )
+        problems.append(causes.required(f"metadata.annotations[{_APPROVED}]", text))
     scope = spec.get("scope") or ""
     if not scope:
         problems.append(causes.required("spec.scope"))
@@ -168,8 +175,18 @@ def validate_definition_update(obj: Object, old: Object) -> list[Cause]:
     fixed = [("group",), ("names", "plural")]
     if established:
         fixed = [("scope",), ("names", "kind"), *fixed]
-    return [
+    found = [
         causes.invalid(f"spec.{'.'.join(path)}", dig(obj, "spec", *path), IMMUTABLE)
         for path in fixed
         if dig(obj, "spec", *path) != dig(old, "spec", *path)
     ]
+    versions = {version.get("name") for version in dig(obj, "spec", "versions") or ()}
+    for index, name in enumerate(dig(old, "status", "storedVersions") or ()):
+        if name not in versions:
+            text = (
+                f"missing from spec.versions; {name} was previously a storage version, and must remain in "
+                f"spec.versions until a storage migration ensures no data remains persisted in {name} and removes "
+                f"{name} from status.storedVersions"
+            )
+            found.append(causes.invalid(f"status.storedVersions[{index}]", name, text))
+    return found

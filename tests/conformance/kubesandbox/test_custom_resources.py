@@ -64,7 +64,7 @@ def test_names_that_another_definition_has_are_not_accepted(ask: Api, space: str
     ask.good("POST", CRDS, other)
     body = ask.good("GET", f"{CRDS}/others.{group}")
     conditions = {c["type"]: (c["status"], c["reason"]) for c in body["status"]["conditions"]}
-    assert conditions == {"NamesAccepted": ("False", "KindConflict"), "Established": ("False", "NotAccepted")}
+    assert conditions == {"NamesAccepted": ("False", "ListKindConflict"), "Established": ("False", "NotAccepted")}
     assert ask("GET", f"/apis/{group}/v1/namespaces/{space}/others").status == 404
 
 
@@ -117,3 +117,59 @@ def test_fields_given_twice_are_told_of(ask: Api, space: str) -> None:
     strict = ask("POST", path, body, fieldValidation="Strict")
     assert strict.status == 400
     assert strict.body["message"].endswith('strict decoding error: duplicate field "data.a"')
+
+
+def simple(plural: str, kind: str, group: str = "names.example.com") -> dict:
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}
+    names = {"plural": plural, "kind": kind}
+    spec = {"group": group, "scope": "Namespaced", "names": names, "versions": [version]}
+    return {"metadata": {"name": f"{plural}.{group}"}, "spec": spec}
+
+
+def test_names_are_accepted_one_by_one_and_the_last_conflict_is_told(ask: Api) -> None:
+    # apiextensions-apiserver pkg/controller/status/naming_controller.go
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    ask.good("POST", path, simple("ones", "One"))
+    ask.good("POST", path, simple("others", "One"))
+    status = ask.good("GET", f"{path}/others.names.example.com")["status"]
+    assert status["acceptedNames"] == {"plural": "others", "kind": ""}
+    found = {c["type"]: (c["status"], c["reason"], c["message"]) for c in status["conditions"]}
+    assert found == {
+        "NamesAccepted": ("False", "ListKindConflict", '"OneList" is already in use'),
+        "Established": ("False", "NotAccepted", "not all names are accepted"),
+    }
+    for name in ("others", "ones"):
+        ask.good("DELETE", f"{path}/{name}.names.example.com")
+
+
+def test_a_version_that_was_stored_stays_in_the_definition(ask: Api) -> None:
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    ask.good("POST", path, simple("kept", "Kept"))
+    change = [{"op": "replace", "path": "/spec/versions/0/name", "value": "v2"}]
+    reply = ask("PATCH", f"{path}/kept.names.example.com", change, kind="application/json-patch+json")
+    assert reply.status == 422
+    assert [c["field"] for c in reply.body["details"]["causes"]] == ["status.storedVersions[0]"]
+    ask.good("DELETE", f"{path}/kept.names.example.com")
+
+
+def test_kubernetes_own_groups_need_an_approval(ask: Api) -> None:
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    reply = ask("POST", path, simple("things", "Thing", "x.k8s.io"), dryRun="All")
+    assert [c["field"] for c in reply.body["details"]["causes"]] == ["metadata.annotations[api-approved.kubernetes.io]"]
+
+
+def test_a_custom_resources_bad_name_is_told_with_its_bad_fields(ask: Api, space: str) -> None:
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    definition = simple("ruled", "Ruled")
+    rule = {"type": "object", "x-kubernetes-validations": [{"rule": "false", "message": "never"}]}
+    schema = {"type": "object", "properties": {"spec": rule}}
+    definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"] = schema
+    ask.good("POST", path, definition)
+    body = {"apiVersion": "names.example.com/v1", "kind": "Ruled", "metadata": {"name": "A_"}, "spec": {}}
+    resources = f"/apis/names.example.com/v1/namespaces/{space}/ruled"
+    causes = ask("POST", resources, body).body["details"]["causes"]
+    assert [c["field"] for c in causes] == ["metadata.name", "spec"]
+    # hasBlockingErr: what is required and missing, metadata included, keeps CEL rules from being run.
+    causes = ask("POST", resources, {**body, "metadata": {}}).body["details"]["causes"]
+    assert [c["field"] for c in causes] == ["metadata.name", "<nil>"]
+    ask.good("DELETE", f"{path}/ruled.names.example.com")

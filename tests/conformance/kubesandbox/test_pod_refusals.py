@@ -65,8 +65,8 @@ CONTAINERS = {
         {"securityContext": {"privileged": True, "allowPrivilegeEscalation": False}},
         "securityContext",
         (
-            'Invalid value: {"allowPrivilegeEscalation":false,"privileged":true}: cannot set `allowPrivilegeEscalation` to '
-            "false and `privileged` to true"
+            'Invalid value: {"allowPrivilegeEscalation":false,"privileged":true}: cannot set '
+            "`allowPrivilegeEscalation` to false and `privileged` to true"
         ),
     ),
 }
@@ -95,9 +95,9 @@ SPECS = {
         {"hostname": "A_"},
         "hostname",
         (
-            "Invalid value: \"A_\": a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', "
-            "and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for "
-            "validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
+            'Invalid value: "A_": a lowercase RFC 1123 label must consist of lower case alphanumeric characters '
+            "or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex "
+            "used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
         ),
     ),
     "a deadline of a Deployment's pods": (

@@ -1,0 +1,181 @@
+"""What may be wrong with Services, Ingresses and NetworkPolicies (kubernetes pkg/apis/{core,networking}/validation)."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+
+from kubesandbox import names
+from kubesandbox.builtin.containers import PORT_RANGE, PROTOCOLS, port_name
+from kubesandbox.builtin.placement import ADDRESS, is_address
+from kubesandbox.objects import Json, Object, dig
+from kubesandbox.schema import causes
+from kubesandbox.schema.causes import Cause
+
+CIDR = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
+_TRAFFIC = ["Cluster", "Local"]
+_ONLY_BALANCED = "may only be used when `type` is 'LoadBalancer'"
+
+
+def validate_service(spec: Object) -> Iterator[Cause]:
+    """What is wrong with a Service, its ports' names and numbers aside."""
+    kind, outside = spec["type"], spec["type"] in {"NodePort", "LoadBalancer"}
+    if outside and spec.get("clusterIP") == "None":
+        yield causes.invalid("spec.clusterIPs[0]", "None", f"may not be set to 'None' for {kind} services")
+    if kind == "ExternalName" and spec.get("externalName"):
+        name = spec["externalName"].removesuffix(".")
+        yield from (causes.invalid("spec.externalName", name, text) for text in names.subdomain(name))
+    yield from _node_ports(spec)
+    yield from _affinity(spec)
+    for index, address in enumerate(spec.get("externalIPs") or ()):
+        if not is_address(address):
+            yield causes.invalid(f"spec.externalIPs[{index}]", address, ADDRESS)
+    if kind != "LoadBalancer":
+        for key in ("loadBalancerSourceRanges", "loadBalancerClass", "allocateLoadBalancerNodePorts"):
+            if spec.get(key) is not None:
+                yield causes.forbidden(f"spec.{key}", _ONLY_BALANCED)
+    yield from _traffic(spec, outside=outside or (kind == "ClusterIP" and bool(spec.get("externalIPs"))))
+    yield from _families(spec)
+    address = spec.get("clusterIP")
+    if address and address != "None" and not is_address(address):
+        yield causes.invalid("spec.clusterIPs[0]", address, ADDRESS)
+
+
+def _node_ports(spec: Object) -> Iterator[Cause]:
+    seen: set[tuple[str, int]] = set()
+    for index, port in enumerate(spec.get("ports") or ()):
+        at, number = f"spec.ports[{index}]", port.get("nodePort")
+        if port.get("appProtocol"):
+            wrong = names.label_key(port["appProtocol"])
+            yield from (causes.invalid(f"{at}.appProtocol", port["appProtocol"], text) for text in wrong)
+        if not number:
+            continue
+        if spec["type"] == "ClusterIP":
+            yield causes.forbidden(f"{at}.nodePort", "may not be used when `type` is 'ClusterIP'")
+        if (port["protocol"], number) in seen:
+            yield causes.duplicate(f"{at}.nodePort", number)
+        seen.add((port["protocol"], number))
+
+
+def _affinity(spec: Object) -> Iterator[Cause]:
+    if spec["sessionAffinity"] == "ClientIP":
+        seconds = dig(spec, "sessionAffinityConfig", "clientIP", "timeoutSeconds") or 0
+        if not 0 < seconds <= 86400:
+            at = "spec.sessionAffinityConfig.clientIP.timeoutSeconds"
+            yield causes.invalid(at, seconds, "must be greater than 0 and less than 86400")
+    elif spec["sessionAffinity"] == "None" and spec.get("sessionAffinityConfig") is not None:
+        yield causes.forbidden("spec.sessionAffinityConfig", "must not be set when session affinity is None")
+
+
+def _traffic(spec: Object, *, outside: bool) -> Iterator[Cause]:
+    policy, within = spec.get("externalTrafficPolicy"), spec.get("internalTrafficPolicy")
+    if policy and not outside:
+        yield causes.invalid("spec.externalTrafficPolicy", policy, "may only be set for externally-accessible services")
+    elif policy and policy not in _TRAFFIC:
+        yield causes.not_supported("spec.externalTrafficPolicy", policy, _TRAFFIC)
+    if within and within not in _TRAFFIC:
+        yield causes.not_supported("spec.internalTrafficPolicy", within, _TRAFFIC)
+    if spec.get("healthCheckNodePort") and not (spec["type"] == "LoadBalancer" and policy == "Local"):
+        text = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"
+        yield causes.invalid("spec.healthCheckNodePort", spec["healthCheckNodePort"], text)
+    near = spec.get("trafficDistribution")
+    if near is not None and near not in (supported := ["PreferClose", "PreferSameNode", "PreferSameZone"]):
+        yield causes.not_supported("spec.trafficDistribution", near, supported)
+
+
+def _families(spec: Object) -> Iterator[Cause]:
+    for index, family in enumerate(spec.get("ipFamilies") or ()):
+        if family not in {"IPv4", "IPv6"}:
+            yield causes.not_supported(f"spec.ipFamilies[{index}]", family, ["IPv4", "IPv6"])
+        elif family == "IPv6":
+            yield causes.invalid(f"spec.ipFamilies[{index}]", family, "not configured on this cluster")
+    policy, known = spec.get("ipFamilyPolicy"), ["PreferDualStack", "RequireDualStack", "SingleStack"]
+    if policy and policy not in known:
+        yield causes.not_supported("spec.ipFamilyPolicy", policy, known)
+    elif policy == "RequireDualStack":
+        text = "this cluster is not configured for dual-stack services"
+        yield causes.invalid("spec.ipFamilyPolicy", policy, text)
+
+
+def validate_host(host: str, path: str) -> list[Cause]:
+    """What is wrong with a host of an Ingress."""
+    if is_address(host):
+        return [causes.invalid(path, host, "must be a DNS name, not an IP address")]
+    rule = names.wildcard if "*" in host else names.subdomain
+    return [causes.invalid(path, host, text) for text in rule(host)]
+
+
+def validate_tls(entries: list[Object]) -> Iterator[Cause]:
+    """What is wrong with an Ingress's `tls`."""
+    for index, entry in enumerate(entries):
+        at, secret = f"spec.tls[{index}]", entry.get("secretName") or ""
+        for number, host in enumerate(entry.get("hosts") or ()):
+            rule = names.wildcard if "*" in host else names.subdomain
+            yield from (causes.invalid(f"{at}.hosts[{number}]", host, text) for text in rule(host))
+        if secret:
+            yield from (causes.invalid(f"{at}.secretName", secret, text) for text in names.subdomain(secret))
+
+
+def validate_rules(spec: Object) -> Iterator[Cause]:
+    """What is wrong with a NetworkPolicy's rules."""
+    for direction, peers in (("ingress", "from"), ("egress", "to")):
+        for index, rule in enumerate(spec.get(direction) or ()):
+            at = f"spec.{direction}[{index}]"
+            for number, port in enumerate(rule.get("ports") or ()):
+                yield from _policy_port(port, f"{at}.ports[{number}]")
+            for number, peer in enumerate(rule.get(peers) or ()):
+                yield from _peer(peer, f"{at}.{peers}[{number}]")
+    kinds = spec.get("policyTypes") or []
+    if len(kinds) > 2:
+        yield causes.invalid("spec.policyTypes", kinds, "may not specify more than two policyTypes")
+
+
+def _policy_port(port: Object, path: str) -> Iterator[Cause]:
+    protocol, number, end = port.get("protocol"), port.get("port"), port.get("endPort")
+    if protocol not in PROTOCOLS:
+        yield causes.not_supported(f"{path}.protocol", protocol, ["TCP", "UDP", "SCTP"])
+    if isinstance(number, str):
+        yield from (causes.invalid(f"{path}.port", number, text) for text in port_name(number))
+    elif number is not None and not 0 < number < 65536:
+        yield causes.invalid(f"{path}.port", number, PORT_RANGE)
+    if end is None:
+        return
+    if not isinstance(number, int):
+        yield causes.required(f"{path}.port", "must be specified when `endPort` is specified")
+    elif end < number:
+        yield causes.invalid(f"{path}.endPort", end, "must be greater than or equal to `port`")
+
+
+def _peer(peer: Object, path: str) -> Iterator[Cause]:
+    selected = [key for key in ("podSelector", "namespaceSelector") if peer.get(key) is not None]
+    block = peer.get("ipBlock")
+    if block is not None:
+        yield from _block(block, f"{path}.ipBlock")
+        if selected:
+            yield causes.forbidden(path, "may not specify both ipBlock and another peer")
+    elif not selected:
+        yield causes.required(path, "must specify a peer")
+
+
+def _network(text: Json) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    try:
+        return ipaddress.ip_network(str(text), strict=False) if "/" in str(text) else None
+    except ValueError:
+        return None
+
+
+def _block(block: Object, path: str) -> Iterator[Cause]:
+    cidr = block.get("cidr") or ""
+    if not cidr:
+        yield causes.required(f"{path}.cidr")
+        return
+    whole = _network(cidr)
+    if whole is None:
+        yield causes.invalid(f"{path}.cidr", cidr, CIDR)
+        return
+    for index, text in enumerate(block.get("except") or ()):
+        part, at = _network(text), f"{path}.except[{index}]"
+        if part is None:
+            yield causes.invalid(at, text, CIDR)
+        elif part.version != whole.version or part == whole or part.network_address not in whole:
+            yield causes.invalid(at, text, "must be a strict subset of `cidr`")
