@@ -39,7 +39,9 @@ def options_of(request: HttpRequest) -> DeleteOptions:
     if not body:
         grace = request.param("gracePeriodSeconds")
         if grace:
-            query["gracePeriodSeconds"] = int(grace) if grace.lstrip("-").isdigit() else None
+            if not grace.lstrip("-").isdigit():
+                raise errors.bad_request(f'strconv.ParseInt: parsing "{grace}": invalid syntax')
+            query["gracePeriodSeconds"] = int(grace)
         if request.param("propagationPolicy"):
             query["propagationPolicy"] = request.param("propagationPolicy")
         if request.param("orphanDependents"):

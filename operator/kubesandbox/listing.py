@@ -72,6 +72,8 @@ def matcher(kind: Kind, options: ListOptions) -> Callable[[Object], bool] | None
 def _unsupported(kind: Kind) -> Callable[[str], str]:
     def say(key: str) -> str:
         text = getattr(kind.strategy, "unsupported_field", None)
+        if text is None and not kind.group and kind.strategy.selectable:  # pkg/apis/core/v1/conversion.go
+            return f"field label not supported: {key}"
         return (
             text(key) if text else f'"{key}" is not a known field selector: only "metadata.name", "metadata.namespace"'
         )

@@ -37,6 +37,15 @@ class NamespaceStrategy(BuiltinStrategy):
         child(obj["metadata"], "labels")["kubernetes.io/metadata.name"] = obj["metadata"]["name"]
         obj["spec"] = old["spec"]
 
+    def validate_status(self, obj: Object, old: Object, request: Request) -> list[Cause]:
+        phase = dig(obj, "status", "phase") or ""
+        wanted, when = (
+            ("Terminating", "is not empty") if obj["metadata"].get("deletionTimestamp") else ("Active", "is empty")
+        )
+        if phase == wanted:
+            return []
+        return [causes.invalid("status.Phase", phase, f"may only be '{wanted}' if `deletionTimestamp` {when}")]
+
     def check_delete(self, obj: Object, request: Request) -> None:
         name = obj["metadata"]["name"]
         if name in {"default", "kube-system", "kube-public"}:

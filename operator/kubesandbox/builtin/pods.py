@@ -12,6 +12,8 @@ from kubesandbox.schema import causes
 from kubesandbox.schema.causes import Cause
 from kubesandbox.strategy import Request
 
+_PRIORITIES = {"": 0, "system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
+
 
 class PodStrategy(BuiltinStrategy):
     """Pods."""
@@ -50,7 +52,7 @@ class PodStrategy(BuiltinStrategy):
         # The ServiceAccount, Priority and DefaultTolerationSeconds admission plugins.
         spec.setdefault("serviceAccountName", "default")
         spec["serviceAccount"] = spec["serviceAccountName"]
-        spec.setdefault("priority", 0)
+        self._set_priority(obj)
         spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
         tolerations = spec.setdefault("tolerations", [])
         for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"):
@@ -58,6 +60,21 @@ class PodStrategy(BuiltinStrategy):
                 tolerations.append({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300})
         self._mount_token(obj, request)
         obj["status"] = {"phase": "Pending", "qosClass": qos_class(spec)}
+
+    @staticmethod
+    def _set_priority(obj: Object) -> None:
+        """The Priority admission plugin; there are no PriorityClasses but the two that every cluster has."""
+        spec, name = obj["spec"], obj["metadata"].get("name", "")
+        wanted = spec.get("priorityClassName") or ""
+        if wanted not in _PRIORITIES:
+            raise errors.forbidden("", "pods", name, f"no PriorityClass with name {wanted} was found")
+        priority = _PRIORITIES[wanted]
+        if spec.setdefault("priority", priority) != priority:
+            why = (
+                f"the integer value of priority ({spec['priority']}) must not be provided in pod spec; priority "
+                f"admission controller computed {priority} from the given PriorityClass name"
+            )
+            raise errors.forbidden("", "pods", name, why)
 
     @staticmethod
     def _mount_token(obj: Object, request: Request) -> None:
@@ -112,22 +129,34 @@ class PodStrategy(BuiltinStrategy):
             container.setdefault("volumeMounts", []).append({"name": volume, "readOnly": True, "mountPath": path})
 
     def validate(self, obj: Object, request: Request) -> list[Cause]:
-        return podspecs.validate_spec(obj["spec"], "spec")
+        found = podspecs.validate_spec(obj["spec"], "spec")
+        if obj["spec"].get("ephemeralContainers"):
+            found.append(causes.forbidden("spec.ephemeralContainers", "cannot be set on create"))
+        return found
 
     def validate_update(self, obj: Object, old: Object, request: Request) -> list[Cause]:
-        allowed = {
-            "tolerations",
-            "activeDeadlineSeconds",
-            "terminationGracePeriodSeconds",
-            "containers",
-            "initContainers",
-        }
+        """Little of a pod's spec may change (ValidatePodUpdate)."""
         before, after = old["spec"], obj["spec"]
-        changed = any(before.get(key) != after.get(key) for key in (before.keys() | after.keys()) - allowed)
-        for key in ("containers", "initContainers"):
-            changed = changed or _imageless(before.get(key)) != _imageless(after.get(key))
-        if not changed:
-            return []
+        found = [
+            causes.forbidden(f"spec.{key}", "pod updates may not add or remove containers")
+            for key in ("containers", "initContainers")
+            if len(before.get(key) or ()) != len(after.get(key) or ())
+        ]
+        if found:
+            return found
+        found += [
+            causes.required(f"spec.{key}[{index}].image")
+            for key in ("containers", "initContainers")
+            for index, container in enumerate(after.get(key) or ())
+            if not container.get("image")
+        ]
+        found += _deadline(before.get("activeDeadlineSeconds"), after.get("activeDeadlineSeconds"))
+        kept = [_without(toleration, "tolerationSeconds") for toleration in after.get("tolerations") or ()]
+        if any(_without(t, "tolerationSeconds") not in kept for t in before.get("tolerations") or ()):
+            text = "existing toleration can not be modified except its tolerationSeconds"
+            found.append(causes.forbidden("spec.tolerations", text))
+        if found or _fixed(before, after) == _fixed(after, after):
+            return found
         text = (
             "pod updates may not change fields other than `spec.containers[*].image`,"
             "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to "
@@ -169,8 +198,31 @@ class PodStrategy(BuiltinStrategy):
         }
 
 
-def _imageless(items: list[Object] | None) -> list[Object]:
-    return [{key: value for key, value in item.items() if key != "image"} for item in items or ()]
+def _without(item: Object, *keys: str) -> Object:
+    return {key: value for key, value in item.items() if key not in keys}
+
+
+def _fixed(spec: Object, after: Object) -> Object:
+    """What of a pod's spec cannot change; a negative grace period may become 1."""
+    fixed = _without(spec, "tolerations", "activeDeadlineSeconds")
+    for key in ("containers", "initContainers"):
+        if key in fixed:
+            fixed[key] = [_without(container, "image") for container in fixed[key]]
+    grace = fixed.get("terminationGracePeriodSeconds")
+    if isinstance(grace, int) and grace < 0 and after.get("terminationGracePeriodSeconds") == 1:
+        fixed["terminationGracePeriodSeconds"] = 1
+    return fixed
+
+
+def _deadline(before: int | None, after: int | None) -> list[Cause]:
+    path = "spec.activeDeadlineSeconds"
+    if after is not None and not 0 < after < 2**31:
+        return [causes.invalid(path, after, "must be between 1 and 2147483647, inclusive")]
+    if before is not None and after is not None and after > before:
+        return [causes.invalid(path, after, "must be less than or equal to previous value")]
+    if before is not None and after is None:
+        return [causes.invalid(path, after, "must not update from a positive integer to nil value")]
+    return []
 
 
 def qos_class(spec: Object) -> str:

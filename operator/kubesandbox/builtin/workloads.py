@@ -91,6 +91,22 @@ class WorkloadStrategy(BuiltinStrategy):
             found.append(causes.invalid("spec.selector", obj["spec"].get("selector"), metadata.IMMUTABLE))
         return found
 
+    def validate_status(self, obj: Object, old: Object, request: Request) -> list[Cause]:
+        """Counts that cannot be (ValidateDeploymentStatus, ValidateReplicaSetStatus)."""
+        status = obj.get("status") or {}
+        counts = {key: value for key, value in status.items() if key.endswith("eplicas") and isinstance(value, int)}
+        found = [causes.invalid(f"status.{k}", v, podspecs.NON_NEGATIVE) for k, v in counts.items() if v < 0]
+        text = "cannot be greater than status.replicas"
+        found += [
+            causes.invalid(f"status.{key}", counts[key], text)
+            for key in ("updatedReplicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas")
+            if counts.get(key, 0) > max(0, counts.get("replicas", 0))
+        ]
+        available = counts.get("availableReplicas", 0)
+        if available > counts.get("readyReplicas", 0):
+            found.append(causes.invalid("status.availableReplicas", available, "cannot be greater than readyReplicas"))
+        return found
+
     def fields(self, obj: Object) -> Mapping[str, str]:
         return {"status.replicas": str(dig(obj, "status", "replicas") or 0)}
 
