@@ -67,7 +67,10 @@ class Discovery:
         if request.method not in {"GET", "HEAD"}:
             return None
         if path in {"/healthz", "/livez", "/readyz"} or path.startswith(("/livez/", "/readyz/", "/healthz/")):
-            return text_answer(200, "ok")
+            if request.param("verbose") is None or path.count("/") > 1:
+                return text_answer(200, "ok")
+            checks = "".join(f"[+]{check} ok\n" for check in ("ping", "log", "etcd"))
+            return text_answer(200, f"{checks}{path[1:]} check passed\n")
         if path in {"/", "/version"}:
             return json_answer(200, VERSION if path == "/version" else {"paths": self._paths()})
         if path.split("/")[1] not in {"api", "apis"}:

@@ -245,7 +245,8 @@ def _unroutable(kind: Kind, info: RequestInfo) -> Answer | None:
     """The answer to a verb that this path does not have."""
     across = kind.namespaced and not info.namespace and info.verb not in {"list", "watch"}
     nameless = info.verb in {"update", "patch"} and not info.name
-    if across and kind.strategy.custom:  # crdHandler passes on what is out of its scope, to nobody
+    below = not kind.namespaced and info.namespace and (kind.plural != "namespaces" or info.namespace != info.name)
+    if below or (across and kind.strategy.custom):  # no route, and crdHandler passes on what is out of its scope
         return text_answer(404, "404 page not found\n")
     if nameless and kind.strategy.custom:
         raise errors.bad_request("name must be provided")

@@ -122,3 +122,14 @@ def test_a_write_that_only_moves_a_managers_time_is_none(ask: Api, path: str) ->
     after = ask.good("PUT", path, body)
     assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
     assert after["metadata"]["managedFields"] == before["metadata"]["managedFields"]
+
+
+def test_a_cluster_scoped_resource_is_in_no_namespace(ask: Api, space: str) -> None:
+    assert ask("GET", f"/api/v1/namespaces/{space}/nodes").status == 404
+    assert ask("GET", f"/api/v1/namespaces/{space}/namespaces").status == 404
+    assert ask("GET", f"/api/v1/namespaces/{space}").status == 200
+
+
+def test_health_is_told_check_by_check_where_asked(ask: Api) -> None:
+    assert ask("GET", "/readyz").body == "ok"
+    assert ask("GET", "/readyz", verbose="true").body.splitlines()[-1] == "readyz check passed"
