@@ -21,6 +21,9 @@ def library() -> ModuleType:
     logger = logging.getLogger("cel")
     logger.addHandler(logging.NullHandler())
     logger.propagate = False
+    # A compiled module that is initialised twice in one process deadlocks: whoever loads it first shares it.
+    if (known := sys.modules.get("cel.cel")) is not None:
+        return known
     for folder in sys.path:
         for suffix in importlib.machinery.EXTENSION_SUFFIXES:
             path = Path(folder) / "cel" / f"cel{suffix}"
@@ -29,6 +32,7 @@ def library() -> ModuleType:
                 spec = importlib.machinery.ModuleSpec("cel.cel", loader, origin=str(path))
                 module = importlib.util.module_from_spec(spec)
                 loader.exec_module(module)
+                sys.modules["cel.cel"] = module
                 return module
     raise ModuleNotFoundError(
         "CEL needs the package common-expression-language: pip install switchboard-operator[sandbox]"
