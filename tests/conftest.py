@@ -26,7 +26,7 @@ ROUTER = "router"
 NODE = pytest.StashKey[subprocess.Popen[str]]()
 ADDRESS = pytest.StashKey[str]()
 RESERVED = 40
-"""Namespaces of one operator: it is told of them before it starts."""
+"""Namespaces of one operator, which a module has for itself: it is told of them before it starts."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -142,7 +142,7 @@ class Product:
         self.operator = await self._start()
 
 
-@pytest_asyncio.fixture(**SESSION)
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def product(
     cluster: Any, kubectl: Any, twilio: Twilio, kubeconfig: Path | None, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Product]:
