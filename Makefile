@@ -35,7 +35,7 @@ demo: $(VENV)/.sandbox ## the whole product on this machine: no cluster, no Twil
 	@$(BIN)/switchboard demo
 
 test: $(VENV)/.dev ## every test; ARGS="--kubeconfig FILE" runs the cluster tests on another cluster
-	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist worksteal --reruns 2 $(ARGS)
 
 check: $(VENV)/.dev ## lint, types, import rules, generated files fresh
 	@$(BIN)/ruff check .

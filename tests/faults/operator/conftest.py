@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import base64
 import json
 import os
@@ -17,6 +18,7 @@ import pytest_asyncio
 import yaml
 
 from switchboard.kube import resources
+from switchboard.kube.errors import NotFound
 from switchboard.kube.resources import Object
 from switchboard.sandbox import stack
 from switchboard.sandbox.stack import reason
@@ -102,9 +104,9 @@ class Tenant:
         await until(resources.AGENTS, "support", lambda it: reason(it) == "Serving", self.namespace, timeout=PATIENCE)
 
     async def end(self) -> None:
-        """Deletes the connector and waits until it is gone."""
-        api = self.site.kubectl.api
-        await api.delete(resources.TWILIO_CONNECTORS, "sms", self.namespace)
+        """Deletes the connector, if that was not done yet, and waits until it is gone."""
+        with contextlib.suppress(NotFound):
+            await self.site.kubectl.api.delete(resources.TWILIO_CONNECTORS, "sms", self.namespace)
         await self.site.kubectl.until(
             resources.TWILIO_CONNECTORS, "sms", lambda _: False, self.namespace, timeout=PATIENCE, gone=True
         )

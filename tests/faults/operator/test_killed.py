@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-from switchboard.kube.resources import TWILIO_CONNECTORS
-
 from .conftest import OLD, watch
 
 pytestmark = [pytest.mark.cluster, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(280)]
@@ -35,7 +33,8 @@ async def run(site: Any, side: int, at: int) -> tuple[dict[str, Any], str, int]:
             return state, "", len(spoil.seen)
         ended, connected = asyncio.ensure_future(first.ended()), asyncio.ensure_future(tenant.connected())
         await asyncio.wait({ended, connected}, return_when=asyncio.FIRST_COMPLETED)
-        if not ended.done():
+        deleting = not ended.done()
+        if deleting:
             ending = asyncio.ensure_future(tenant.end())
             await asyncio.wait({ended, ending}, return_when=asyncio.FIRST_COMPLETED)
             ending.cancel()
@@ -43,20 +42,13 @@ async def run(site: Any, side: int, at: int) -> tuple[dict[str, Any], str, int]:
         connected.cancel()
         await asyncio.gather(connected, return_exceptions=True)
     async with site.operator(f"second-{side}-{at}", **only):
-        if (await site.kubectl.api.list(TWILIO_CONNECTORS, tenant.namespace)).items and not await _ending(tenant):
+        state = {}
+        if not deleting:
             await tenant.connected()
             state = await tenant.state()
-            await tenant.end()
-        else:
-            await site.kubectl.until(TWILIO_CONNECTORS, "sms", lambda _: False, tenant.namespace, gone=True)
-            state = {}
+        await tenant.end()
     assert await tenant.webhook() == OLD
     return state, spoil.struck, len(spoil.seen)
-
-
-async def _ending(tenant: Any) -> bool:
-    found = (await tenant.site.kubectl.api.list(TWILIO_CONNECTORS, tenant.namespace)).items
-    return any(it["metadata"].get("deletionTimestamp") for it in found)
 
 
 async def all_of(site: Any, side: int, least: int) -> None:

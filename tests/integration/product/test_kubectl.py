@@ -30,7 +30,12 @@ def kubectl_in_the_namespace(customer: Any) -> Run:
     """Runs kubectl in the customer's namespace; gives its output, or fails with what it said."""
 
     async def kubectl(*words: str, given: str = "") -> str:
-        environment: Mapping[str, str] = {**os.environ, "KUBECONFIG": str(customer.product.cluster.kubeconfig)}
+        environment: Mapping[str, str] = {
+            **os.environ,
+            "KUBECONFIG": str(customer.product.cluster.kubeconfig),
+            # What kubectl keeps of a server's kinds goes by its address, and ports come again.
+            "KUBECACHEDIR": str(customer.product.directory / "kubectl"),
+        }
         process = await asyncio.create_subprocess_exec(
             "kubectl",
             "-n",
