@@ -179,8 +179,8 @@ async def site(cluster: Any, kubectl: Any, twilio: Any, tmp_path_factory: Any) -
         await asyncio.gather(*(kubectl.delete_namespace(name) for name in names), return_exceptions=True)
 
 
-@pytest_asyncio.fixture(**SESSION)
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def operator(site: Site) -> AsyncIterator[Any]:
-    """One operator for all runs."""
+    """One operator for all runs of a module: a second one would be met by tests that start their own."""
     async with site.operator() as process:
         yield process
