@@ -8,7 +8,7 @@ CHARTS ?= oci://ghcr.io/switchboard-dev/charts
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-.PHONY: demo test test-apart check format bench crds lock e2e image chart wheel publish-image publish-chart clean
+.PHONY: demo test check format bench crds lock e2e image chart wheel publish-image publish-chart clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -34,14 +34,8 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml $(VENV)/.bootstrap
 demo: $(VENV)/.sandbox ## the whole product on this machine: no cluster, no Twilio account
 	@$(BIN)/switchboard demo
 
-# Operators that are killed or replaced at each write: they want a cluster without other operators, and run apart.
-APART := tests/faults/operator/test_killed.py tests/faults/operator/test_two_operators.py
-
-test: $(VENV)/.dev ## every test but those of test-apart; ARGS="--kubeconfig FILE" runs the cluster tests on another cluster
-	@$(BIN)/python -m pytest -n 3 --dist worksteal --reruns 2 $(APART:%=--ignore=%) $(ARGS)
-
-test-apart: $(VENV)/.dev ## operators that are killed after each write or take turns
-	@$(BIN)/python -m pytest $(APART) $(ARGS)
+test: $(VENV)/.dev ## every test; ARGS="--kubeconfig FILE" runs the cluster tests on another cluster
+	@$(BIN)/python -m pytest -n 3 --dist worksteal --reruns 2 $(ARGS)
 
 check: $(VENV)/.dev ## lint, types, import rules, generated files fresh
 	@$(BIN)/ruff check .
