@@ -21,6 +21,7 @@ from switchboard.kube.resources import (
     AGENTS,
     CONVERSATIONS,
     DEPLOYMENTS,
+    EVENTS,
     MESSAGES,
     PODS,
     TWILIO_CONNECTORS,
@@ -190,6 +191,7 @@ async def test_a_connector_is_tested_from_the_command_line(customer: Any) -> Non
 async def test_an_operator_that_is_killed_is_not_missed_and_changes_nothing_when_it_is_back(customer: Any) -> None:
     control = customer.product.twilio.control
     assert await customer.ask("order 1") == "Order 1 is on its way."
+    await _told(customer)
     customer.product.operator.signal(signal.SIGKILL)
     await customer.product.operator.ended()
     assert await customer.ask("order 2") == "Order 2 is on its way."
@@ -206,6 +208,22 @@ async def test_an_operator_that_is_killed_is_not_missed_and_changes_nothing_when
     requests = [it for it in (await control.requests())[asked:] if it.account == customer.account]
     assert requests, "the connector was looked at"
     assert {it.method for it in requests} == {"GET"}
+
+
+async def _told(customer: Any) -> None:
+    """Returns once the Agent says that its connector is connected, and has told so: nothing is left to write."""
+    agent = await customer.product.kubectl.until(
+        AGENTS,
+        "support",
+        lambda it: [entry["status"] for entry in it["status"].get("connectors", ())] == ["Connected"],
+        customer.namespace,
+    )
+    (said,) = (it["reason"] for it in agent["status"]["conditions"] if it["type"] == "Ready")
+    await whole(
+        customer,
+        EVENTS,
+        lambda found: any(it["reason"] == said and it["involvedObject"]["kind"] == "Agent" for it in found),
+    )
 
 
 async def _versions(customer: Any) -> dict[tuple[str, str], str]:
