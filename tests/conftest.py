@@ -36,6 +36,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=None,
         help="run the tests that need a cluster on this one, through a local node that joins it (default: embedded)",
     )
+    parser.addoption(
+        "--hostile",
+        type=int,
+        default=None,
+        metavar="SEED",
+        help="make the embedded clusters hostile: late, forgetful and often refusing, by the choices of this seed",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--hostile") is not None and config.getoption("--kubeconfig") is not None:
+        raise pytest.UsageError("--hostile makes the embedded cluster hostile: leave --kubeconfig or --hostile out")
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    seed = config.getoption("--hostile")
+    return [] if seed is None else [f"hostile clusters, by seed {seed}"]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--hostile") is None:
+        return
+    for item in items:
+        for mark in item.iter_markers("calm"):
+            item.add_marker(pytest.mark.skip(reason=f"not on a hostile cluster: {mark.args[0]}"))
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -71,9 +96,19 @@ def kubeconfig(request: pytest.FixtureRequest) -> Path | None:
     return path.resolve() if path else None
 
 
+@pytest.fixture(scope="session")
+def hostile(request: pytest.FixtureRequest) -> list[str]:
+    """What an embedded cluster is started with, so that it is as hostile as was asked for."""
+    seed = request.config.getoption("--hostile")
+    return [] if seed is None else ["--hostile", str(seed)]
+
+
 @pytest_asyncio.fixture(**SESSION)
 async def cluster(
-    request: pytest.FixtureRequest, kubeconfig: Path | None, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    kubeconfig: Path | None,
+    hostile: list[str],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[Any]:
     """A cluster with our kinds installed (`switchboard.sandbox.stack.Cluster`)."""
     from switchboard.sandbox import stack
@@ -84,7 +119,7 @@ async def cluster(
         if kubeconfig is not None and router is not None:
             running = stack.Cluster(kubeconfig, router, process=None)
         else:
-            running = await exits.enter_async_context(stack.cluster(directory, kubeconfig))
+            running = await exits.enter_async_context(stack.cluster(directory, kubeconfig, options=hostile))
         async with stack.kubectl(running.kubeconfig) as client:
             await client.install()
         yield running
@@ -92,11 +127,13 @@ async def cluster(
 
 @pytest_asyncio.fixture(**SESSION)
 async def kubectl(cluster: Any) -> AsyncIterator[Any]:
-    """A client of the cluster (`switchboard.sandbox.stack.Kubectl`)."""
+    """A client of the cluster (`switchboard.sandbox.stack.Kubectl`), patient with it."""
+    from tests import patient
+
     from switchboard.sandbox import stack
 
-    async with stack.kubectl(cluster.kubeconfig) as client:
-        yield client
+    async with await patient.connect(cluster.kubeconfig) as api:
+        yield stack.Kubectl(api, cluster.kubeconfig)
 
 
 @dataclass

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from tests import patient
 from tests.integration.log.harness import KEY, Clock, Dying
 
 from switchboard.kube.client import KubeApi, connect
@@ -100,7 +101,7 @@ async def _knows(log: ResourcesLog, resource: ResourceType, wanted: dict[str, in
 
 async def backend(kubeconfig: Path, namespace: str, exits: AsyncExitStack) -> OnCluster:
     """A namespace on the cluster, which goes when the test ends."""
-    api = await connect(kubeconfig)
+    api = await patient.connect(kubeconfig)
     exits.push_async_callback(api.close)
     await api.create(NAMESPACES, {"metadata": {"name": namespace}})
     exits.push_async_callback(api.delete, NAMESPACES, namespace)

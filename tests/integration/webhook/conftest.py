@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from tests.integration.webhook.rig import Rig, rig
+from tests.patient import connect
 from tests.postgres import Server
 
 from switchboard.api import crd
-from switchboard.kube.client import connect
 from switchboard.kube.resources import CRDS
 from switchboard.log.postgres import migrate
 from switchboard.sandbox.twilio.control import Control
@@ -39,14 +39,14 @@ def process(*command: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def api_server(kubeconfig: Path | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def api_server(kubeconfig: Path | None, hostile: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The kubeconfig of a cluster that knows our kinds. Pods are started by the rig, so no node is needed."""
     if kubeconfig is not None:
         asyncio.run(_install(kubeconfig))
         yield kubeconfig
         return
     file = tmp_path_factory.mktemp("api") / "kubeconfig"
-    with process("kubesandbox", "--port", "0", "--kubeconfig", str(file)):
+    with process("kubesandbox", "--port", "0", "--kubeconfig", str(file), *hostile):
         asyncio.run(_install(file))
         yield file
 

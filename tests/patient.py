@@ -1,0 +1,59 @@
+"""A client as careful as its users are: what a busy API server refused or lost is asked again, where that is safe.
+
+The product is not to be judged by a test's own request that failed, so all clients of tests come from here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from switchboard.kube.access import discover
+from switchboard.kube.client import APPLY_PATCH, KubeApi
+from switchboard.kube.errors import AlreadyExists, Conflict, KubeError, NotFound, TooManyRequests, Unavailable
+from switchboard.kube.resources import Object
+
+TRIES = 12
+LONGEST_PAUSE = 1.0
+
+
+class PatientApi(KubeApi):
+    """Repeats requests that got 429, 5xx or no answer, and conflicts of those that did not ask for a version."""
+
+    async def _request(self, method: str, path: str, **options: Any) -> Object:
+        body, name = options.get("body"), ""
+        if method == "POST" and isinstance(body, dict):
+            name = str(body.get("metadata", {}).get("name", ""))
+        for attempt in range(TRIES):
+            try:
+                return await super()._request(method, path, **options)
+            except AlreadyExists:
+                if not attempt or not name:
+                    raise
+                return await super()._request("GET", f"{path}/{name}")  # an earlier try made it; its answer was lost
+            except NotFound:
+                if not attempt or method != "DELETE":
+                    raise
+                return {}
+            except (Conflict, TooManyRequests, Unavailable) as error:
+                if attempt == TRIES - 1 or not _may_repeat(method, options, error):
+                    raise
+                await asyncio.sleep(error.retry_after or min(LONGEST_PAUSE, 0.05 * 2**attempt))
+        raise AssertionError("unreachable")
+
+
+def _may_repeat(method: str, options: dict[str, Any], error: KubeError) -> bool:
+    """Whether the request means the same when it is sent again."""
+    if not isinstance(error, Conflict):
+        return True
+    body = options.get("body")
+    if method == "GET" or not isinstance(body, dict) or error.causes:  # causes: another manager owns the fields
+        return False
+    wanted = body.get("preconditions") or (body.get("metadata") or {}).get("resourceVersion")
+    return not wanted or options.get("content") == APPLY_PATCH
+
+
+async def connect(kubeconfig: Path) -> PatientApi:
+    """A patient client of a cluster."""
+    return PatientApi(await discover(kubeconfig))
