@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
 from tests.integration.webhook.conftest import Databases, MakeRig, api_server, databases, make_rig, number, simulator
 from tests.integration.webhook.rig import Rig, environment
+from tests.integration.webhook.zygote import Zygote
 
 __all__ = ["api_server", "databases", "make_rig", "number", "simulator"]
 
-COMMAND = [sys.executable, "-m", "tests.faults.webhook.crashing"]
+MODULE = "tests.faults.webhook.crashing"
 UNCONFIRMED = 2.0
 
 
@@ -25,8 +25,15 @@ def backend(request: pytest.FixtureRequest) -> dict[str, str]:
     return {"dsn": databases.dsn()}
 
 
+@pytest.fixture(scope="session")
+def zygote() -> Iterator[Zygote]:
+    """Forks the pods: a test that kills them starts many."""
+    with Zygote() as process:
+        yield process
+
+
 @pytest.fixture
-def make_faulty(make_rig: MakeRig) -> Callable[..., Awaitable[Rig]]:
+def make_faulty(make_rig: MakeRig, zygote: Zygote) -> Callable[..., Awaitable[Rig]]:
     """Makes rigs whose times are short, and whose pods can be told where to die."""
 
     async def make(**more: Any) -> Rig:
@@ -35,6 +42,6 @@ def make_faulty(make_rig: MakeRig) -> Callable[..., Awaitable[Rig]]:
             "UNCONFIRMED": str(UNCONFIRMED),
             **more.pop("settings", {}),
         }
-        return await make_rig(settings=settings, command=COMMAND, **more)
+        return await make_rig(settings=settings, module=MODULE, zygote=zygote, **more)
 
     return make

@@ -12,7 +12,8 @@ import pytest
 import yaml
 from tests.faults.webhook.promises import check, settle
 from tests.integration.webhook.conftest import Databases
-from tests.integration.webhook.rig import Pod, Rig, Wire
+from tests.integration.webhook.rig import Pod, Rig
+from tests.integration.webhook.roads import Wire
 
 from switchboard.sandbox.twilio.control_models import FaultSpec
 

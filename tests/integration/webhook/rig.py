@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from aiohttp import web
+from tests.integration.webhook import views
+from tests.integration.webhook.roads import Road
+from tests.integration.webhook.views import Manifest
+from tests.integration.webhook.zygote import Forked, Zygote
 
 from switchboard.api.runtime import message_path
 from switchboard.kube.client import KubeApi
@@ -29,120 +32,14 @@ from switchboard.kube.resources import (
     TWILIO_CONNECTORS,
 )
 from switchboard.log.postgres import PostgresLog
-from switchboard.log.records import Execution, Message, Page, Query
+from switchboard.log.records import Page, Query
 from switchboard.sandbox.processes import Process, free_port, tail
 from switchboard.sandbox.twilio.control import Control
 from switchboard.sandbox.twilio.control_models import InboxItem, TextResult
 
-Manifest = dict[str, Any]
-
-HOUR = 3600
+MODULE = "switchboard"
 OVERRIDES = "#ct=2000&rt=3000&rc=5&rp=ct,rt,5xx"
 """What the operator registers, so that Twilio tries again."""
-
-
-class Road:
-    """What leads from the public address to the pods: as a Service does, to those that are in it, in turn."""
-
-    def __init__(self) -> None:
-        self.pods: list[str] = []
-        self._turn = 0
-        self._runner: web.ServerRunner | None = None
-        self._session: aiohttp.ClientSession | None = None
-        self.url = ""
-
-    async def open(self) -> None:
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20))
-        self._runner = web.ServerRunner(web.Server(self._forward))
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
-
-    async def _forward(self, request: web.BaseRequest) -> web.Response:
-        body = await request.read()
-        headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP}
-        assert self._session is not None
-        for _ in range(max(1, len(self.pods))):
-            if not self.pods:
-                break
-            self._turn += 1
-            pod = self.pods[self._turn % len(self.pods)]
-            try:
-                async with self._session.request(
-                    request.method, pod + request.raw_path, data=body, headers=headers
-                ) as answer:
-                    content = {"Content-Type": answer.headers.get("Content-Type", "text/plain")}
-                    return web.Response(status=answer.status, body=await answer.read(), headers=content)
-            except aiohttp.ClientConnectorError:
-                continue
-            except aiohttp.ClientError:
-                return web.Response(status=502)
-        return web.Response(status=503)
-
-    async def close(self) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
-        if self._session is not None:
-            await self._session.close()
-
-
-_HOP = frozenset({"host", "content-length", "connection", "transfer-encoding"})
-
-
-class Wire:
-    """A TCP connection that can be cut, between a pod and what it talks to."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self._target = (host, port)
-        self._server: asyncio.Server | None = None
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._cut = False
-        self.port = 0
-
-    async def open(self) -> None:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._cut:
-            writer.transport.abort()
-            return
-        try:
-            upstream, downstream = await asyncio.open_connection(*self._target)
-        except OSError:
-            writer.transport.abort()
-            return
-        self._writers |= {writer, downstream}
-        await asyncio.gather(self._pump(reader, downstream), self._pump(upstream, writer))
-        self._writers -= {writer, downstream}
-
-    @staticmethod
-    async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while data := await reader.read(65536):
-                writer.write(data)
-                await writer.drain()
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
-
-    def cut(self) -> None:
-        """All connections break, and new ones are refused."""
-        self._cut = True
-        for writer in list(self._writers):
-            writer.transport.abort()
-
-    def mend(self) -> None:
-        """New connections work again."""
-        self._cut = False
-
-    async def close(self) -> None:
-        self.cut()
-        if self._server is not None:
-            self._server.close()
-            await self._server.wait_closed()
 
 
 @dataclass
@@ -150,7 +47,7 @@ class Pod:
     """One webhook process."""
 
     name: str
-    process: Process
+    process: Process | Forked
     url: str
     health: str
 
@@ -217,7 +114,10 @@ class Rig:
     access: Manifest
     log: Manifest
     settings: dict[str, str]
-    command: list[str]
+    module: str
+    """What is run, as `python -m`."""
+    zygote: Zygote | None
+    """Forks the pods, where it matters how long a start takes."""
     dsn: str | None = None
     """The database, with backend Postgres."""
     reader: PostgresLog | None = None
@@ -259,10 +159,8 @@ class Rig:
             )
         )
         port, health = free_port(), free_port()
-        process = Process(
+        process = self._process(
             name,
-            [*self.command, "serve"],
-            self.directory / f"{name}.log",
             {
                 "KUBECONFIG": str(self.kubeconfig),
                 "SWITCHBOARD_CONFIG": str(config),
@@ -284,6 +182,13 @@ class Rig:
             await pod.ready()
             self.road.pods.append(pod.url)
         return pod
+
+    def _process(self, name: str, environment: dict[str, str]) -> Process | Forked:
+        log = self.directory / f"{name}.log"
+        if self.zygote is not None:
+            return self.zygote.process(name, self.module, log, environment)
+        arguments = ["webhook", "serve"] if self.module == MODULE else ["serve"]
+        return Process(name, [sys.executable, "-m", self.module, *arguments], log, environment)
 
     def leave(self, pod: Pod) -> None:
         """Takes a pod out of the road."""
@@ -331,7 +236,7 @@ class Rig:
         if self.reader is None:
             items = (await self.api.list(MESSAGES, self.namespace)).items
         else:
-            items = [_message(one) for one in await self._all(self.reader.messages)]
+            items = [views.message(one) for one in await self._all(self.reader.messages)]
         chosen = [
             item
             for item in items
@@ -364,7 +269,7 @@ class Rig:
         if self.reader is None:
             items = (await self.api.list(EXECUTIONS, self.namespace)).items
         else:
-            items = [_execution(one) for one in await self._all(self.reader.executions)]
+            items = [views.execution(one) for one in await self._all(self.reader.executions)]
         return sorted(items, key=lambda item: str(item["metadata"]["name"]))
 
     async def conversations(self) -> list[Manifest]:
@@ -372,32 +277,6 @@ class Rig:
 
     async def events(self) -> list[Manifest]:
         return (await self.api.list(EVENTS, self.namespace)).items
-
-
-def _message(one: Message) -> Manifest:
-    inbound = one.direction == "Inbound"
-    spec = {"direction": one.direction, "body": one.body, "from": one.sender, "to": one.recipient}
-    status = {
-        "state": one.state,
-        "delivery": one.delivery.value if one.delivery else None,
-        "errorCode": one.error_code,
-        "error": one.error,
-        "execution": one.execution,
-        "attempts": one.attempts,
-        "providerMessageId": None if inbound else one.provider_message_id,
-    }
-    return {
-        "metadata": {"name": one.name},
-        "spec": {**spec, "sequence": one.sequence, "providerMessageId": one.provider_message_id if inbound else None},
-        "status": status,
-    }
-
-
-def _execution(one: Execution) -> Manifest:
-    status: Manifest = {"state": one.state, "attempts": one.attempts, "endTime": one.end_time}
-    if one.error is not None:
-        status["error"] = one.error.manifest()
-    return {"metadata": {"name": one.name}, "spec": {"revision": one.revision}, "status": status}
 
 
 @asynccontextmanager
@@ -413,7 +292,8 @@ async def rig(
     log: Manifest | None = None,
     spec: Manifest | None = None,
     settings: Mapping[str, str] | None = None,
-    command: list[str] | None = None,
+    module: str = MODULE,
+    zygote: Zygote | None = None,
     dsn: str | None = None,
     **template: Any,
 ) -> AsyncIterator[Rig]:
@@ -437,7 +317,8 @@ async def rig(
         access or {},
         log or {},
         dict(settings or {}),
-        command or [sys.executable, "-m", "switchboard", "webhook"],
+        module,
+        zygote,
         dsn,
     )
     if dsn is not None:
