@@ -16,6 +16,7 @@ from switchboard.telemetry import traces
 from switchboard.telemetry.traces import TracesMisconfigured
 from switchboard.webhook import opening
 from switchboard.webhook.config import ConfigError, load
+from switchboard.webhook.late import LateEngine
 from switchboard.webhook.pod import Pod
 
 log = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ async def serve(settings: WebhookSettings) -> int:
     try:
         traces.configure("switchboard-webhook")
         config = load(settings.config)
-        engine = build(config.template.engine, secrets=settings.secrets)
+        engine = LateEngine(lambda: build(config.template.engine, secrets=settings.secrets))
         kube = await connect(user_agent="switchboard-webhook")
         conversations = opening.open_log(config, settings.secrets, kube)
         pod = Pod(settings, config, kube=kube, conversations=conversations, engine=engine)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 import logging
 from datetime import timedelta
 
 from switchboard.api.runtime import WebhookConfig
-from switchboard.engines.base import Engine
 from switchboard.kube.client import KubeApi
 from switchboard.log.errors import LogUnavailable
 from switchboard.log.protocol import ConversationLog
@@ -20,6 +18,7 @@ from switchboard.webhook.drain import Drain
 from switchboard.webhook.events import Events
 from switchboard.webhook.health import Health
 from switchboard.webhook.intake import Desk
+from switchboard.webhook.late import LateEngine
 from switchboard.webhook.limits import RateLimiter
 from switchboard.webhook.live import Live
 from switchboard.webhook.media import Bounds
@@ -49,11 +48,12 @@ class Pod:
         *,
         kube: KubeApi,
         conversations: ConversationLog,
-        engine: Engine,
+        engine: LateEngine,
     ) -> None:
         template = config.template
         self._settings = settings
         self._log = conversations
+        self._engine = engine
         self._connections = TwilioConnections(timeout=settings.send_seconds)
         self._supervisor = Supervisor()
         self._started = False
@@ -152,9 +152,10 @@ class Pod:
         return problems
 
     async def start(self) -> None:
-        """Listens at once, and serves as soon as all is read that a request needs.
+        """Listens at once, serves as soon as all is read that a request needs, and answers once the engine is built.
 
         Raises:
+            EngineMisconfigured: the engine cannot be built.
             OSError: a port is taken.
             SchemaMismatch, LogMisconfigured: the log can never work as it is configured.
         """
@@ -169,15 +170,16 @@ class Pod:
         self._started = True
         self._supervisor.start("credentials", self._refresh)
         self._supervisor.start("onboarding", self._onboarding.run)
-        self._supervisor.start("wake-ups", self._worker.listen)
-        self._supervisor.start("worker", self._worker.run)
         self._supervisor.start("backfill", self._backfill.run)
         self._supervisor.start("retention", self._retention.run)
         self._supervisor.start("drain", self._drain.run)
-        self._worker.look()
         log.info(
             "serving", extra={"port": port, "health_port": health_port, "connectors": len(self.connectors.by_name)}
         )
+        await self._engine.open()
+        self._supervisor.start("wake-ups", self._worker.listen)
+        self._supervisor.start("worker", self._worker.run)
+        self._worker.look()
 
     async def _open(self) -> None:
         pause = 0.2
@@ -214,8 +216,3 @@ class Pod:
         await self._public.stop()
         await self._private.stop()
         await self._connections.close()
-
-
-async def _warm_up() -> None:
-    """Loads what the first reply needs, so that it need not wait for it."""
-    await asyncio.to_thread(importlib.import_module, "switchboard.providers.twilio.transport")

@@ -150,6 +150,7 @@ class Models:
         self._key = key
         self._factory = factory
         self._current: Lease | None = None
+        self._building = asyncio.Lock()
 
     @asynccontextmanager
     async def lease(self) -> AsyncIterator[Lease]:
@@ -158,7 +159,8 @@ class Models:
         Raises:
             EngineMisconfigured: it cannot be built.
         """
-        lease = await self._take()
+        async with self._building:
+            lease = await self._take()
         try:
             yield lease
         finally:
@@ -186,7 +188,8 @@ class Models:
             self._current.stamp = stamp
             self._current.users += 1
             return self._current
-        lease = Lease(self._factory(self._spec, api_key), api_key, stamp)
+        # The first time loads the provider's library, which takes seconds.
+        lease = Lease(await asyncio.to_thread(self._factory, self._spec, api_key), api_key, stamp)
         lease.users = 1
         await lease.built.client.__aenter__()
         before, self._current = self._current, lease
