@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 TEXT = "text/plain"
 _NUMBERS = ("tailLines", "sinceSeconds", "limitBytes")
 _FLAGS = ("follow", "previous", "timestamps")
+# kube-apiserver's --kubelet-preferred-address-types, as it is unless told otherwise.
+_PREFERRED = ("Hostname", "InternalDNS", "InternalIP", "ExternalDNS", "ExternalIP")
 
 
 async def log(kind: Kind, info: RequestInfo, request: HttpRequest, context: Request) -> Answer | Stream:
@@ -99,7 +101,7 @@ def _kubelet(cluster: Cluster, name: str) -> tuple[str, int]:
         raise errors.not_found("", "nodes", name)
     port = dig(node.object, "status", "daemonEndpoints", "kubeletEndpoint", "Port")
     addresses = {a["type"]: a["address"] for a in dig(node.object, "status", "addresses") or ()}
-    address = addresses.get("InternalIP") or addresses.get("Hostname")
+    address = next((addresses[kind] for kind in _PREFERRED if kind in addresses), "")
     if not port or not address:
         raise errors.internal_error(f"no preferred addresses found; known addresses: {sorted(addresses.values())}")
     return address, port

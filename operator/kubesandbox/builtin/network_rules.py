@@ -14,7 +14,24 @@ from kubesandbox.schema.causes import Cause
 
 CIDR = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
 _TRAFFIC = ["Cluster", "Local"]
+_LINK_LOCAL_MULTICAST = (ipaddress.ip_network("224.0.0.0/24"), ipaddress.ip_network("ff02::/16"))
 _ONLY_BALANCED = "may only be used when `type` is 'LoadBalancer'"
+
+
+def endpoint_address(text: str, path: str) -> Iterator[Cause]:
+    """What is wrong with an endpoint's IP address: it must lead to a pod, wherever it is used (ValidateEndpointIP)."""
+    if not is_address(text):
+        yield causes.invalid(path, text, ADDRESS)
+        return
+    address = ipaddress.ip_address(text)
+    if address.is_unspecified:
+        yield causes.invalid(path, text, f"may not be unspecified ({text})")
+    elif address.is_loopback:
+        yield causes.invalid(path, text, "may not be in the loopback range (127.0.0.0/8, ::1/128)")
+    elif address.is_link_local:
+        yield causes.invalid(path, text, "may not be in the link-local range (169.254.0.0/16, fe80::/10)")
+    elif any(address in network for network in _LINK_LOCAL_MULTICAST if address.version == network.version):
+        yield causes.invalid(path, text, "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)")
 
 
 def validate_service(spec: Object) -> Iterator[Cause]:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from kubesandbox import errors, metadata, names
 from kubesandbox.builtin import network_rules, podspecs
-from kubesandbox.builtin.placement import ADDRESS, is_address
 from kubesandbox.builtin.strategy import BuiltinStrategy
 from kubesandbox.builtin.workloads import validate_selector
 from kubesandbox.objects import Object, child, dig
@@ -348,8 +347,7 @@ class EndpointsStrategy(BuiltinStrategy):
                 found.append(causes.required(at, "must specify `addresses` or `notReadyAddresses`"))
             for key in ("addresses", "notReadyAddresses"):
                 for number, address in enumerate(subset.get(key) or ()):
-                    if not is_address(address.get("ip") or ""):
-                        found.append(causes.invalid(f"{at}.{key}[{number}].ip", address.get("ip") or "", ADDRESS))
+                    found += network_rules.endpoint_address(address.get("ip") or "", f"{at}.{key}[{number}].ip")
             for number, port in enumerate(subset.get("ports") or ()):
                 if not 0 < (port.get("port") or 0) < 65536:
                     found.append(causes.invalid(f"{at}.ports[{number}].port", port.get("port"), podspecs.PORT_RANGE))
@@ -375,7 +373,14 @@ class EndpointSliceStrategy(BuiltinStrategy):
             return [causes.required("addressType")]
         if obj["addressType"] not in kinds:
             return [causes.not_supported("addressType", obj["addressType"], kinds)]
-        return []
+        if obj["addressType"] == "FQDN":
+            return []
+        return [
+            cause
+            for index, endpoint in enumerate(obj.get("endpoints") or ())
+            for number, address in enumerate(endpoint["addresses"])
+            for cause in network_rules.endpoint_address(address, f"endpoints[{index}].addresses[{number}]")
+        ]
 
 
 class IngressClassStrategy(BuiltinStrategy):

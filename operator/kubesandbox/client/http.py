@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any, Self
 
@@ -182,8 +183,10 @@ class Client:
         }
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=timeout_seconds + 30)
         session, headers = self._ready()
-        url = self.config.server + resource.path(namespace)
-        async with session.get(url, params=params, headers=headers, timeout=timeout) as response:
+        url, tls_name = self.config.server + resource.path(namespace), self.config.tls_server_name
+        async with session.get(
+            url, params=params, headers=headers, timeout=timeout, server_hostname=tls_name
+        ) as response:
             if response.status >= 400:
                 raise _error(response, await response.read())
             async for line in _lines(response.content):
@@ -192,6 +195,15 @@ class Client:
                     status = event["object"]
                     raise ApiError(status.get("code", 500), status.get("reason", ""), status.get("message", ""))
                 yield event["type"], event["object"]
+
+    def open(
+        self, path: str, *, params: Mapping[str, str] | None = None
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        """GET of what is no object, for the caller to read as it comes: a log. No status is an error here."""
+        session, headers = self._ready()
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=30)
+        url, tls_name = self.config.server + path, self.config.tls_server_name
+        return session.get(url, params=params, headers=headers, timeout=timeout, server_hostname=tls_name)
 
     async def _send(
         self, method: str, path: str, params: Mapping[str, str] | None, body: Object | None, content_type: str

@@ -47,6 +47,8 @@ class NodeOptions:
     """Seconds by which an update of a mounted file is late, asked for each time (a hostile cluster)."""
     environment: dict[str, str] | None = None
     """Instead of the node's own: what INHERITED picks from."""
+    taints: tuple[Object, ...] = ()
+    """What pods must tolerate to be scheduled here (a kubelet's --register-with-taints)."""
 
 
 def _is_ours_to_run(pod: Object) -> bool:
@@ -114,7 +116,8 @@ class Node:
         server = KubeletServer(self._find)
         self._stack.push_async_callback(server.close)
         port = await server.start(self._options.address)
-        description = Description(self.name, self._options.address, port, addresses.cidr, ADDRESSES)
+        taints = self._options.taints
+        description = Description(self.name, self._options.address, port, addresses.cidr, ADDRESSES, taints)
         self._registration = Registration(self._client, description)
         recorder = Recorder(self._client, "kubelet", self.name)
         sources = Sources(self._client)
@@ -129,7 +132,7 @@ class Node:
             root=root,
             node_name=self.name,
             host_ip=self._options.address,
-            allocatable=description.allocatable,
+            allocatable=description.capacity,
             inherited=inherited(environment, INHERITED),
             back_off_scale=self._options.back_off_scale,
             mount_lag=self._options.mount_lag,

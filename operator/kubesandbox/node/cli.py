@@ -3,13 +3,14 @@
 import argparse
 import asyncio
 import logging
+import re
 import signal
 import sys
 from pathlib import Path
 
 import aiohttp
 
-from kubesandbox.client import ApiError, Client, Config, ConfigError
+from kubesandbox.client import ApiError, Client, Config, ConfigError, Object
 from kubesandbox.node.agent import STOP_SECONDS, Node, NodeOptions
 from kubesandbox.node.registration import NodeNameTakenError
 
@@ -31,6 +32,13 @@ def main(argv: list[str]) -> int:
         default=STOP_SECONDS,
         help=f"how long containers get to end when the node ends ({STOP_SECONDS:g} by default, 0 kills them at once)",
     )
+    parser.add_argument(
+        "--register-with-taints",
+        type=_taints,
+        default=(),
+        metavar="KEY[=VALUE]:EFFECT,…",
+        help="what pods must tolerate to be scheduled here",
+    )
     options = parser.parse_args(argv)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
     try:
@@ -39,7 +47,11 @@ def main(argv: list[str]) -> int:
         print(error, file=sys.stderr)
         return 1
     chosen = NodeOptions(
-        name=options.name, router_port=options.router_port, root=options.root, stop_seconds=options.stop_seconds
+        name=options.name,
+        router_port=options.router_port,
+        root=options.root,
+        stop_seconds=options.stop_seconds,
+        taints=options.register_with_taints,
     )
     try:
         return asyncio.run(_serve(config, chosen))
@@ -48,6 +60,17 @@ def main(argv: list[str]) -> int:
     except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
         print(f"cannot join {config.server}: {error}", file=sys.stderr)
     return 1
+
+
+def _taints(text: str) -> tuple[Object, ...]:
+    """The kubelet's way to write taints."""
+    found: list[Object] = []
+    for entry in text.split(","):
+        match = re.fullmatch(r"([^=:]+)(?:=([^:]*))?:(NoSchedule|PreferNoSchedule|NoExecute)", entry)
+        if match is None:
+            raise argparse.ArgumentTypeError(f"{entry!r} is no taint: write KEY=VALUE:EFFECT or KEY:EFFECT")
+        found.append({"key": match[1], "effect": match[3], **({"value": match[2]} if match[2] else {})})
+    return tuple(found)
 
 
 async def _serve(config: Config, options: NodeOptions) -> int:

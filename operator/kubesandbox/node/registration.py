@@ -23,6 +23,8 @@ LEASE_SECONDS = 40
 RENEW_SECONDS = 10.0
 STATUS_SECONDS = 300.0
 JOIN_SECONDS = 30.0
+PROMISED = 64
+"""How many times the machine's cores and memory a node offers: requests, which schedulers count, reserve nothing."""
 LABEL = "kubesandbox.dev/runtime"
 """Marks the nodes of which the pods are local processes: the router maps only these nodes' pod addresses."""
 
@@ -40,13 +42,23 @@ class Description:
     kubelet_port: int
     pod_cidr: str
     pods: int
+    taints: tuple[Object, ...] = ()
+
+    @property
+    def capacity(self) -> dict[str, str]:
+        """What the machine has: what a resourceFieldRef without a limit gives."""
+        return self._resources(1)
 
     @property
     def allocatable(self) -> dict[str, str]:
+        """What a scheduler may give away."""
+        return self._resources(PROMISED)
+
+    def _resources(self, times: int) -> dict[str, str]:
         return {
-            "cpu": str(os.cpu_count() or 1),
-            "memory": f"{_memory_kibibytes()}Ki",
-            "ephemeral-storage": "10Gi",
+            "cpu": str((os.cpu_count() or 1) * times),
+            "memory": f"{_memory_kibibytes() * times}Ki",
+            "ephemeral-storage": f"{10 * times}Gi",
             "pods": str(self.pods),
         }
 
@@ -83,7 +95,8 @@ class Registration:
             LABEL: "process",
         }
         metadata: Object = {"name": self._node.name, "labels": labels}
-        obj: Object = {"metadata": metadata, "spec": {}, "status": self._status()}
+        spec: Object = {"taints": list(self._node.taints)} if self._node.taints else {}
+        obj: Object = {"metadata": metadata, "spec": spec, "status": self._status()}
         try:
             answer = await self._client.create(NODES, obj)
         except ApiError as error:
@@ -158,12 +171,10 @@ class Registration:
     def _status(self) -> Object:
         now = moment(dt.datetime.now(dt.UTC))
         return {
-            "capacity": self._node.allocatable,
+            "capacity": self._node.capacity,
             "allocatable": self._node.allocatable,
-            "addresses": [
-                {"type": "InternalIP", "address": self._node.address},
-                {"type": "Hostname", "address": self._node.name},
-            ],
+            # No Hostname: kube-apiserver prefers it for logs, unless told otherwise, and no DNS knows this node.
+            "addresses": [{"type": "InternalIP", "address": self._node.address}],
             "daemonEndpoints": {"kubeletEndpoint": {"Port": self._node.kubelet_port}},
             "conditions": [
                 {

@@ -144,3 +144,27 @@ def test_an_address_and_a_node_port_belong_to_one_service(ask: Api, space: str) 
     reply = ask("POST", path, {"metadata": {"name": "b"}, "spec": taken})
     assert reply.body["message"].endswith("provided port is already allocated")
     ask.merge(f"{path}/a", {"spec": {"ports": [{"port": 81, "nodePort": first["ports"][0]["nodePort"]}]}})
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("127.0.0.1", "may not be in the loopback range (127.0.0.0/8, ::1/128)"),
+        ("0.0.0.0", "may not be unspecified (0.0.0.0)"),
+        ("169.254.1.1", "may not be in the link-local range (169.254.0.0/16, fe80::/10)"),
+        ("224.0.0.1", "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)"),
+    ],
+)
+def test_an_endpoint_must_be_an_address_that_others_can_reach(ask: Api, space: str, address: str, message: str) -> None:
+    endpoints = [{"addresses": [address]}]
+    path = f"/apis/discovery.k8s.io/v1/namespaces/{space}/endpointslices"
+    body = {"metadata": {"name": "x"}, "addressType": "IPv4", "endpoints": endpoints}
+    (cause,) = ask("POST", path, body, dryRun="All").body["details"]["causes"]
+    text = f'Invalid value: "{address}": {message}'
+    assert (cause["field"], cause["message"]) == ("endpoints[0].addresses[0]", text)
+    subsets = [{"addresses": [{"ip": address}]}]
+    path = f"/api/v1/namespaces/{space}/endpoints"
+    (cause,) = ask("POST", path, {"metadata": {"name": "x"}, "subsets": subsets}, dryRun="All").body["details"][
+        "causes"
+    ]
+    assert (cause["field"], cause["message"]) == ("subsets[0].addresses[0].ip", text)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest_asyncio
-from tests.integration.kubesandbox.world import World
+from tests.integration.kubesandbox.world import TAINT, World
 
 from kubesandbox.assembly import Options, Sandbox
 from kubesandbox.client import Client, Config
@@ -30,7 +30,9 @@ async def world(kubeconfig: Path | None, tmp_path: Path) -> AsyncIterator[World]
             config = Config.load(kubeconfig)
         client = await stack.enter_async_context(Client(config))
         name = f"node-{secrets.token_hex(4)}"
-        options = NodeOptions(name=name, root=tmp_path / "node", back_off_scale=0.02, environment=NODE_ENVIRONMENT)
+        options = NodeOptions(
+            name=name, root=tmp_path / "node", back_off_scale=0.02, environment=NODE_ENVIRONMENT, taints=(TAINT,)
+        )
         node = await stack.enter_async_context(Node(client, options))
         session = await stack.enter_async_context(aiohttp.ClientSession())
         namespace = f"t-{secrets.token_hex(4)}"

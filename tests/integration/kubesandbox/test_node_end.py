@@ -12,33 +12,28 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from tests.integration.kubesandbox.world import World, phase
+from tests.integration.kubesandbox.world import TAINT, World, phase
 
 from kubesandbox.client import Object
 from kubesandbox.client.resources import NODES, PODS
+from kubesandbox.kubeconfig import write
 
 OPERATOR = Path(__file__).parents[3] / "operator"
 
 
 @asynccontextmanager
 async def node_process(
-    world: World, tmp_path: Path, temporary: Path
+    world: World, kubeconfig: Path | None, tmp_path: Path, temporary: Path
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
     """`python -m kubesandbox node` on the same control plane, ready."""
-    kubeconfig = tmp_path / "kubeconfig"
-    kubeconfig.write_text(
-        f"""apiVersion: v1
-kind: Config
-current-context: it
-contexts: [{{name: it, context: {{cluster: it}}}}]
-clusters: [{{name: it, cluster: {{server: {world.client.config.server}}}}}]
-users: []
-"""
-    )
+    if kubeconfig is None:
+        kubeconfig = tmp_path / "kubeconfig"
+        write(kubeconfig, world.client.config.server)
     name = f"node-{secrets.token_hex(4)}"
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "kubesandbox", "node", "--kubeconfig", str(kubeconfig), "--name", name),
+        *("--register-with-taints", f"{TAINT['key']}:{TAINT['effect']}"),
         stdout=asyncio.subprocess.PIPE,
         env={**os.environ, "TMPDIR": str(temporary), "PYTHONPATH": os.environ.get("PYTHONPATH") or str(OPERATOR)},
     )
@@ -74,10 +69,8 @@ async def ended(pids: list[int]) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 async def test_no_process_of_a_pod_outlives_its_node(
-    world: World, tmp_path: Path, number: signal.Signals, kubeconfig: object
+    world: World, tmp_path: Path, number: signal.Signals, kubeconfig: Path | None
 ) -> None:
-    if kubeconfig is not None:
-        pytest.skip("this test writes a kubeconfig of the embedded cluster")
     mark = f"mark-{secrets.token_hex(8)}"
     script = "sleep 1000 & setsid sleep 1000 & wait"
     body: Object = {
@@ -88,7 +81,7 @@ async def test_no_process_of_a_pod_outlives_its_node(
     }
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    async with node_process(world, tmp_path, temporary) as (process, name):
+    async with node_process(world, kubeconfig, tmp_path, temporary) as (process, name):
         assert len(list(temporary.iterdir())) == 1
         spec = {"nodeName": name, "containers": [body], "automountServiceAccountToken": False}
         await world.create(PODS, "family", spec=spec)

@@ -15,6 +15,8 @@ from kubesandbox.node import Node
 
 PYTHON_SERVER = ["python", "-u", "-m", "http.server", "--bind", "$(POD_IP)", "8080"]
 POD_IP = {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}
+TAINT = {"key": "kubesandbox.dev/test", "effect": "NoSchedule"}
+"""Keeps pods of other tests from a node that goes when its test ends."""
 SECONDS = 40.0
 
 
@@ -33,6 +35,7 @@ class World:
             spec = obj["spec"] if resource is PODS else obj["spec"]["template"]["spec"]
             if "nodeName" not in spec:  # a named cluster has other nodes, some of other tests that are about to end
                 spec.setdefault("nodeSelector", {"kubernetes.io/hostname": self.node.name})
+                spec.setdefault("tolerations", [{"key": TAINT["key"], "operator": "Exists"}])
         return await self.client.create(resource, obj)
 
     async def get(self, resource: Resource, name: str) -> Object:
@@ -105,8 +108,7 @@ class World:
         return await self.until(DEPLOYMENTS, name, settled)
 
     def open_log(self, pod: str, **query: str) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        url = self.client.config.server + PODS.path(self.namespace, pod, "log")
-        return self.session.get(url, params=query)
+        return self.client.open(PODS.path(self.namespace, pod, "log"), params=query)
 
     async def log(self, pod: str, **query: str) -> str:
         async with self.open_log(pod, **query) as response:
