@@ -65,12 +65,22 @@ async def connect(dsn: str) -> asyncpg.Connection[asyncpg.Record]:
 
 SETTINGS = {"application_name": "switchboard"}
 
+_PLANNING = "SELECT set_config('enable_seqscan', 'off', false), set_config('jit', 'off', false)"
+"""Plans are kept, and those of a new database are made when its tables are all but empty, where reading them whole is
+cheapest; until the database next analyzes them they would be read whole however they grow. Every statement of ours has
+its index (the migrations say how the right one is chosen). A function call: poolers in between refuse settings that
+they do not know when a connection begins."""
+
 
 def malformed() -> LogMisconfigured:
     """What is said of a connection string that is none: not what stands in it."""
     return LogMisconfigured(
         "the Secret's connection string is none: it must be postgresql://user:password@host/database"
     )
+
+
+async def _plan(connection: Connection) -> None:
+    await connection.execute(_PLANNING)
 
 
 async def _keep(_: Connection) -> None:
@@ -99,6 +109,7 @@ class Database:
                     timeout=CONNECT_SECONDS,
                     command_timeout=COMMAND_SECONDS,
                     server_settings=SETTINGS,
+                    init=_plan,
                     reset=_keep,
                 )
             except (ValueError, asyncpg.ClientConfigurationError):
