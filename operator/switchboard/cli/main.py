@@ -89,11 +89,16 @@ def _release(deployment: str | None) -> int:
 def _webhook(action: str) -> int:
     from switchboard.settings import WebhookSettings
     from switchboard.telemetry import logs
-    from switchboard.webhook import main as webhook
 
     settings = WebhookSettings()
     logs.configure(settings.log_level, settings.log_format)
-    return _run(webhook.check(settings) if action == "check" else webhook.serve(settings))
+    if action == "check":
+        from switchboard.webhook.checking import check
+
+        return asyncio.run(check(settings))
+    from switchboard.webhook.main import serve
+
+    return _run(serve(settings))
 
 
 def _process(arguments: argparse.Namespace) -> int:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from switchboard.api.runtime import WebhookConfig
+from switchboard.settings import WebhookSettings
+
+log = logging.getLogger(__name__)
 
 
 class ConfigError(Exception):
@@ -30,3 +34,13 @@ def load(path: Path) -> WebhookConfig:
         first = error.errors(include_input=False, include_url=False)[0]
         field = ".".join(map(str, first["loc"])) or "the file"
         raise ConfigError(f"{path}: {field}: {first['msg']}") from None
+
+
+def fail(settings: WebhookSettings, sentence: str) -> int:
+    """Says in the log and in the termination log, which the operator reads, why the process ends. 1, its exit code."""
+    log.error(sentence)
+    try:
+        settings.termination_log.write_text(sentence + "\n", encoding="utf-8")
+    except OSError:
+        log.debug("there is no termination log", extra={"path": str(settings.termination_log)})
+    return 1

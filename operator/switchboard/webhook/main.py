@@ -1,4 +1,4 @@
-"""`switchboard webhook serve` and `switchboard webhook check`."""
+"""`switchboard webhook serve`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import gc
 import logging
 import signal
 
-from switchboard.engines import Engine, EngineMisconfigured, build
+from switchboard.engines import EngineMisconfigured, build
 from switchboard.kube.access import AccessError
 from switchboard.kube.client import connect
 from switchboard.log.errors import LogError
@@ -15,7 +15,7 @@ from switchboard.settings import WebhookSettings
 from switchboard.telemetry import traces
 from switchboard.telemetry.traces import TracesMisconfigured
 from switchboard.webhook import opening
-from switchboard.webhook.config import ConfigError, load
+from switchboard.webhook.config import ConfigError, fail, load
 from switchboard.webhook.late import LateEngine
 from switchboard.webhook.pod import Pod
 
@@ -42,7 +42,7 @@ async def serve(settings: WebhookSettings) -> int:
         conversations = opening.open_log(config, settings.secrets, kube)
         pod = Pod(settings, config, kube=kube, conversations=conversations, engine=engine)
     except _Fatal as error:
-        return _fail(settings, str(error))
+        return fail(settings, str(error))
     try:
         starting = asyncio.ensure_future(pod.start())
         stopping = asyncio.ensure_future(stop.wait())
@@ -55,7 +55,7 @@ async def serve(settings: WebhookSettings) -> int:
         starting.cancel()
         await pod.stop()
     except _Fatal as error:
-        return _fail(settings, str(error))
+        return fail(settings, str(error))
     finally:
         await pod.close()
         await conversations.close()
@@ -63,33 +63,3 @@ async def serve(settings: WebhookSettings) -> int:
         await kube.close()
         await asyncio.to_thread(traces.shut_down)
     return 0
-
-
-async def check(settings: WebhookSettings) -> int:
-    """Proves that `serve` can work: builds the engine, and prepares the conversation log.
-
-    Returns:
-        0; 1 if it cannot, with one sentence in the log and the termination log.
-    """
-    engine: Engine | None = None
-    try:
-        config = load(settings.config)
-        engine = build(config.template.engine, secrets=settings.secrets)
-        await engine.check()
-        await opening.prepare(config, settings.secrets)
-    except _Fatal as error:
-        return _fail(settings, str(error))
-    finally:
-        if engine is not None:
-            await engine.close()
-    log.info("the revision can serve", extra={"revision": config.revision})
-    return 0
-
-
-def _fail(settings: WebhookSettings, sentence: str) -> int:
-    log.error(sentence)
-    try:
-        settings.termination_log.write_text(sentence + "\n", encoding="utf-8")
-    except OSError:
-        log.debug("there is no termination log", extra={"path": str(settings.termination_log)})
-    return 1

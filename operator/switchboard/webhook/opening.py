@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from switchboard.api.runtime import SecretFiles, WebhookConfig
-from switchboard.kube.client import KubeApi
 from switchboard.log.errors import LogMisconfigured
-from switchboard.log.protocol import ConversationLog
+
+if TYPE_CHECKING:
+    from switchboard.kube.client import KubeApi
+    from switchboard.log.protocol import ConversationLog
 
 
 def open_log(config: WebhookConfig, secrets: Path, kube: KubeApi) -> ConversationLog:

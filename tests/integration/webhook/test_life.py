@@ -7,6 +7,7 @@ import gzip
 import json
 import os
 import signal
+import sys
 from collections.abc import Callable
 
 import aiohttp
@@ -24,6 +25,7 @@ from switchboard.sandbox.twilio.control_models import AccountChange, MediaSpec
 
 pytestmark = pytest.mark.cluster
 Number = Callable[[], str]
+COMMAND = [sys.executable, "-m", "switchboard", "webhook"]
 
 
 async def status(url: str) -> tuple[int, str]:
@@ -168,7 +170,7 @@ async def test_a_revision_that_cannot_serve_says_why_in_one_sentence(
     config.write_text(json.dumps({**json.loads(config.read_text()), **change}))
     termination = rig.directory / "termination"
     process = await asyncio.create_subprocess_exec(
-        *rig.command, "check", env={**os.environ, **environment(config=config, termination_log=termination)}
+        *COMMAND, "check", env={**os.environ, **environment(config=config, termination_log=termination)}
     )
     assert await process.wait() == 1
     [sentence] = termination.read_text().splitlines()
