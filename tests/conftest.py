@@ -7,7 +7,6 @@ simulator and one operator, which watches namespaces of its own. A test takes a 
 from __future__ import annotations
 
 import itertools
-import os
 import re
 import secrets
 import subprocess
@@ -20,13 +19,12 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from tests.namespaces import Namespaces
 
 SESSION = {"scope": "session", "loop_scope": "session"}
 ROUTER = "router"
 NODE = pytest.StashKey[subprocess.Popen[str]]()
 ADDRESS = pytest.StashKey[str]()
-RESERVED = 40
-"""Namespaces of one operator, which a module has for itself: it is told of them before it starts."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -167,12 +165,12 @@ class Product:
     twilio: Twilio
     directory: Path
     operator: Any
-    _free: list[str]
+    _namespaces: Namespaces
     _start: Callable[[], Awaitable[Any]]
 
     async def namespace(self) -> str:
         """A namespace that no other test has."""
-        return self._free.pop()
+        return await self._namespaces.take()
 
     async def restart_operator(self) -> None:
         """Starts another operator in place of the one that was ended."""
@@ -184,21 +182,16 @@ async def product(
     cluster: Any, kubectl: Any, twilio: Twilio, kubeconfig: Path | None, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Product]:
     """The operator as a process, beside cluster and simulator."""
-    import contextlib
     import json
 
-    from switchboard.kube.errors import NotFound
-    from switchboard.kube.resources import NAMESPACES
     from switchboard.sandbox import stack
 
-    run = f"sb-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}-{secrets.token_hex(3)}"
-    names = [f"{run}-{index:02d}" for index in range(RESERVED)]
-    await kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in names)
+    namespaces = Namespaces(kubectl, "sb")
     directory = tmp_path_factory.mktemp("product")
     environment = {
         "SWITCHBOARD_PUBLIC_URL": cluster.router,
         "SWITCHBOARD_TWILIO_BASE_URL": twilio.url,
-        "SWITCHBOARD_NAMESPACES": json.dumps(names),
+        "SWITCHBOARD_NAMESPACES": json.dumps(namespaces.names),
         "KUBECONFIG": str(cluster.kubeconfig),
     }
     async with AsyncExitStack() as exits:
@@ -206,9 +199,6 @@ async def product(
         async def start() -> Any:
             return await exits.enter_async_context(stack.operator(directory, environment))
 
-        yield Product(cluster, kubectl, twilio, directory, await start(), list(reversed(names)), start)
-        for name in names:
-            with contextlib.suppress(NotFound):
-                await kubectl.delete_namespace(name)
-        for name in names if kubeconfig else ():  # an embedded cluster goes with all that is in it
-            await kubectl.until(NAMESPACES, name, lambda _: True, gone=True)
+        yield Product(cluster, kubectl, twilio, directory, await start(), namespaces, start)
+        if kubeconfig:  # an embedded cluster goes with all that is in it
+            await namespaces.leave()

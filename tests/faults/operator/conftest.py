@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import contextlib
 import json
-import os
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -15,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest_asyncio
-import yaml
+from tests.namespaces import Namespaces
 
+from kubesandbox.client import Config
 from switchboard.kube import resources
 from switchboard.kube.errors import NotFound
 from switchboard.kube.resources import Object
@@ -24,7 +23,7 @@ from switchboard.sandbox import stack
 from switchboard.sandbox.stack import reason
 from switchboard.sandbox.twilio.control_models import AccountSpec, NumberSpec
 
-from .proxy import Proxy, Spoil, proxy
+from .proxy import Proxy, Spoil, before, proxy, write_kubeconfig
 
 SESSION = {"scope": "session", "loop_scope": "session"}
 OLD = "https://old.example.com/sms"
@@ -40,7 +39,7 @@ class Site:
     twilio: Any
     cluster_proxy: Proxy
     twilio_proxy: Proxy
-    namespaces: list[str]
+    namespaces: Namespaces
     environment: dict[str, str]
     directory: Path
 
@@ -57,7 +56,7 @@ class Site:
         await self.twilio.control.create_account(
             AccountSpec(sid=account, auth_token=token, numbers=[NumberSpec(phone_number=number, sms_url=OLD)])
         )
-        return Tenant(self, self.namespaces.pop(), account, token, number)
+        return Tenant(self, await self.namespaces.take(), account, token, number)
 
 
 @dataclass
@@ -155,28 +154,30 @@ def watch(site: Site, tenant: Tenant) -> tuple[Spoil, Spoil]:
 
 
 @pytest_asyncio.fixture(**SESSION)
-async def site(cluster: Any, kubectl: Any, twilio: Any, tmp_path_factory: Any) -> AsyncIterator[Site]:
+async def site(
+    cluster: Any, kubectl: Any, twilio: Any, kubeconfig: Path | None, tmp_path_factory: Any
+) -> AsyncIterator[Site]:
     """The proxies, and enough namespaces."""
     directory = tmp_path_factory.mktemp("faults")
-    run = f"f-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}-{secrets.token_hex(3)}"
-    names = [f"{run}-{index:03d}" for index in range(120)]
-    await kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in names)
-    document = yaml.safe_load(Path(cluster.kubeconfig).read_text())
+    namespaces = Namespaces(kubectl, "f", 120)
+    config = Config.load(Path(cluster.kubeconfig))
     async with AsyncExitStack() as running:
-        before_cluster = await running.enter_async_context(proxy(document["clusters"][0]["cluster"]["server"]))
+        before_cluster = await running.enter_async_context(before(config))
         before_twilio = await running.enter_async_context(proxy(twilio.url))
-        document["clusters"][0]["cluster"]["server"] = before_cluster.url
-        kubeconfig = directory / "kubeconfig"
-        kubeconfig.write_text(yaml.safe_dump(document))
+        limited = directory / "kubeconfig"
+        write_kubeconfig(limited, before_cluster.url, config.bearer_token())
         environment = {
-            "KUBECONFIG": str(kubeconfig),
+            "KUBECONFIG": str(limited),
             "SWITCHBOARD_PUBLIC_URL": PUBLIC,
             "SWITCHBOARD_TWILIO_BASE_URL": before_twilio.url,
             "SWITCHBOARD_REQUEST_SECONDS": "1",
             "SWITCHBOARD_LOG_FORMAT": "text",
         }
-        yield Site(kubectl, twilio, before_cluster, before_twilio, list(reversed(names)), environment, directory)
-        await asyncio.gather(*(kubectl.delete_namespace(name) for name in names), return_exceptions=True)
+        if kubeconfig:  # a named cluster has other tests' namespaces, with operators of their own
+            environment["SWITCHBOARD_NAMESPACES"] = json.dumps(namespaces.names)
+        yield Site(kubectl, twilio, before_cluster, before_twilio, namespaces, environment, directory)
+        if kubeconfig:
+            await namespaces.leave(served=False)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

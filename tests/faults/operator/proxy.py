@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import aiohttp
+import yaml
 from aiohttp import web
+
+from kubesandbox.client import Config
 
 Kind = Literal["conflict", "throttled", "failed", "slow", "dropped", "lost"]
 KINDS: tuple[Kind, ...] = ("conflict", "throttled", "failed", "slow", "dropped", "lost")
@@ -41,6 +46,7 @@ class Proxy:
     log: list[tuple[str, str, bool, int]] = field(default_factory=list)
     """Every request that was forwarded: method, path, whether it is a watch, status."""
     _session: aiohttp.ClientSession | None = None
+    _tls: ssl.SSLContext | None = None
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
@@ -78,7 +84,7 @@ class Proxy:
         headers = {key: value for key, value in request.headers.items() if key not in ("Host", "Content-Length")}
         url = self.target + request.raw_path
         async with self._session.request(
-            request.method, aiohttp.client.URL(url, encoded=True), data=body, headers=headers
+            request.method, aiohttp.client.URL(url, encoded=True), data=body, headers=headers, ssl=self._tls or True
         ) as answer:
             watch = request.query.get("watch") in ("true", "1")
             self.log.append((request.method, request.path, watch, answer.status))
@@ -98,9 +104,9 @@ class Proxy:
 
 
 @asynccontextmanager
-async def proxy(target: str) -> AsyncIterator[Proxy]:
-    """A running proxy."""
-    made = Proxy(target.rstrip("/"))
+async def proxy(target: str, tls: ssl.SSLContext | None = None) -> AsyncIterator[Proxy]:
+    """A running proxy, which talks to the target with `tls`, and with a client certificate if that holds one."""
+    made = Proxy(target.rstrip("/"), _tls=tls)
     app = web.Application(client_max_size=2**26)
     app.router.add_route("*", "/{path:.*}", made.handle)
     runner = web.AppRunner(app, shutdown_timeout=0, handler_cancellation=True, auto_decompress=False)
@@ -117,3 +123,24 @@ async def proxy(target: str) -> AsyncIterator[Proxy]:
             yield made
         finally:
             await runner.cleanup()
+
+
+@asynccontextmanager
+async def before(config: Config) -> AsyncIterator[Proxy]:
+    """A proxy before the API server of a kubeconfig."""
+    async with proxy(config.server, config.ssl_context()) as made:
+        yield made
+
+
+def write_kubeconfig(path: Path, server: str, token: str | None) -> None:
+    """A kubeconfig of a proxy. Without a token the proxy's own certificate, if it has one, is what counts."""
+    user = {"token": token} if token else {}
+    document = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "proxy", "cluster": {"server": server}}],
+        "users": [{"name": "user", "user": user}],
+        "contexts": [{"name": "it", "context": {"cluster": "proxy", "user": "user"}}],
+        "current-context": "it",
+    }
+    path.write_text(yaml.safe_dump(document))

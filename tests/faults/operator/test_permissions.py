@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from tests.namespaces import Namespaces
 
+from kubesandbox.client import Config
 from switchboard.kube import resources
 from switchboard.kube.client import KubeApi
 from switchboard.kube.errors import Forbidden
@@ -22,7 +23,7 @@ from switchboard.reconcile import permissions
 from switchboard.sandbox import stack
 
 from .conftest import OLD, PUBLIC, Site, Tenant
-from .proxy import Proxy, proxy
+from .proxy import Proxy, before, write_kubeconfig
 
 pytestmark = [pytest.mark.cluster, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180)]
 
@@ -92,17 +93,23 @@ def binding(kind: str, name: str, role_kind: str, namespace: str | None = None) 
     }
 
 
+@pytest.fixture
+def named(request: pytest.FixtureRequest, kubeconfig: Path | None) -> Any:
+    """The cluster that was named, with its node; None where each test has an embedded one."""
+    return None if kubeconfig is None else request.getfixturevalue("cluster")
+
+
 @asynccontextmanager
-async def guarded(
-    kubeconfig: Path | None, directory: Path, twilio: Any, *, clusterwide: bool
-) -> AsyncIterator[tuple[Site, Proxy]]:
+async def guarded(named: Any, directory: Path, twilio: Any, *, clusterwide: bool) -> AsyncIterator[tuple[Site, Proxy]]:
     """A cluster that enforces RBAC, and an operator's account there that may do what is shipped and no more."""
+    if named is not None and clusterwide:
+        pytest.skip("on a named cluster it would answer for other tests' tenants, and its roles are everybody's")
     async with AsyncExitStack() as running:
-        options = ["--rbac"] if kubeconfig is None else []
-        cluster = await running.enter_async_context(stack.cluster(directory, kubeconfig, options=options))
+        cluster = named or await running.enter_async_context(stack.cluster(directory, options=["--rbac"]))
         kubectl = await running.enter_async_context(stack.kubectl(cluster.kubeconfig))
         await kubectl.install()
-        namespaces = [f"guard-{secrets.token_hex(3)}" for _ in range(2)]
+        tenants = Namespaces(kubectl, "guard", 2)
+        namespaces = tenants.names
         for name in ("switchboard", *namespaces):
             namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
             await kubectl.api.apply(resources.NAMESPACES, namespace, manager="test")
@@ -124,31 +131,30 @@ async def guarded(
                 await api.apply(ROLES, role("Role", "sb-operator", rules, name), manager="test")
                 bound = binding("RoleBinding", "sb-operator", "Role", name)
                 await api.apply(resources.ROLE_BINDINGS, bound, manager="test")
-        await api.apply(ROLES, role("Role", "sb-lease", permissions.lease_rules(), "switchboard"), manager="test")
-        bound = binding("RoleBinding", "sb-lease", "Role", "switchboard")
+        await api.apply(ROLES, role("Role", "sb-lease", permissions.lease_rules(), namespaces[-1]), manager="test")
+        bound = binding("RoleBinding", "sb-lease", "Role", namespaces[-1])
         await api.apply(resources.ROLE_BINDINGS, bound, manager="test")
         request = {"metadata": {"name": "switchboard-operator", "namespace": "switchboard"}, "spec": {}}
         token_type = resources.ResourceType("", "v1", "serviceaccounts", "TokenRequest")
         request["apiVersion"] = "authentication.k8s.io/v1"
         answer = await api.create(token_type, request, subresource="token")
-        document = yaml.safe_load(Path(cluster.kubeconfig).read_text())
-        between = await running.enter_async_context(proxy(document["clusters"][0]["cluster"]["server"]))
-        document["clusters"][0]["cluster"] = {"server": between.url}
-        document["users"][0]["user"] = {"token": answer["status"]["token"]}
-        if not document["contexts"][0]["context"].get("user"):
-            document["users"][0]["name"] = document["contexts"][0]["context"]["user"] = "operator"
+        # Without the administrator's certificate: it would count more than the account's token.
+        config = replace(Config.load(Path(cluster.kubeconfig)), client_certificate=None, client_key=None)
+        between = await running.enter_async_context(before(config))
         limited = directory / "limited"
-        limited.write_text(yaml.safe_dump(document))
+        write_kubeconfig(limited, between.url, answer["status"]["token"])
         environment = {
             "KUBECONFIG": str(limited),
             "SWITCHBOARD_PUBLIC_URL": PUBLIC,
             "SWITCHBOARD_TWILIO_BASE_URL": twilio.url,
-            "SWITCHBOARD_LEASE_NAMESPACE": "switchboard",
+            "SWITCHBOARD_LEASE_NAMESPACE": namespaces[-1],
             "SWITCHBOARD_LOG_FORMAT": "text",
         }
         if not clusterwide:
             environment["SWITCHBOARD_NAMESPACES"] = json.dumps(namespaces)
-        yield Site(kubectl, twilio, between, between, namespaces, environment, directory), between
+        yield Site(kubectl, twilio, between, between, tenants, environment, directory), between
+        if named is not None:
+            await tenants.leave(served=False)
 
 
 async def everything(site: Site, tenant: Tenant) -> None:
@@ -184,9 +190,9 @@ async def everything(site: Site, tenant: Tenant) -> None:
 
 @pytest.mark.parametrize("clusterwide", [True, False], ids=["all namespaces", "named namespaces"])
 async def test_nothing_is_refused_and_no_verb_is_there_for_nothing(
-    kubeconfig: Path | None, tmp_path: Path, twilio: Any, *, clusterwide: bool
+    named: Any, tmp_path: Path, twilio: Any, *, clusterwide: bool
 ) -> None:
-    async with guarded(kubeconfig, tmp_path, twilio, clusterwide=clusterwide) as (site, between):
+    async with guarded(named, tmp_path, twilio, clusterwide=clusterwide) as (site, between):
         async with site.operator():
             try:
                 await everything(site, await site.tenant())
@@ -200,9 +206,9 @@ async def test_nothing_is_refused_and_no_verb_is_there_for_nothing(
 
 
 async def test_a_deletion_in_a_namespace_that_nobody_watches_does_not_wait_for_ever(
-    kubeconfig: Path | None, tmp_path: Path, twilio: Any
+    named: Any, tmp_path: Path, twilio: Any
 ) -> None:
-    async with guarded(kubeconfig, tmp_path, twilio, clusterwide=False) as (site, _):
+    async with guarded(named, tmp_path, twilio, clusterwide=False) as (site, _):
         metadata = {"name": "left", "namespace": "switchboard", "finalizers": ["switchboard.dev/release"]}
         spec = {"credentials": {"secretRef": {"name": "twilio"}}, "fromNumber": twilio.number()}
         api = site.kubectl.api
@@ -214,9 +220,9 @@ async def test_a_deletion_in_a_namespace_that_nobody_watches_does_not_wait_for_e
             )
 
 
-async def test_one_verb_less_and_it_is_refused(kubeconfig: Path | None, tmp_path: Path, twilio: Any) -> None:
+async def test_one_verb_less_and_it_is_refused(named: Any, tmp_path: Path, twilio: Any) -> None:
     """The cluster does enforce: without the right to bind the webhooks' role nothing is deployed."""
-    async with guarded(kubeconfig, tmp_path, twilio, clusterwide=True) as (site, between):
+    async with guarded(named, tmp_path, twilio, clusterwide=True) as (site, between):
         rules = [rule for rule in permissions.operator_rules() if "bind" not in rule["verbs"]]
         await site.kubectl.api.apply(CLUSTER_ROLES, role("ClusterRole", "sb-operator", rules), manager="test")
         async with site.operator():
@@ -230,14 +236,14 @@ async def test_one_verb_less_and_it_is_refused(kubeconfig: Path | None, tmp_path
 
 
 async def test_a_webhooks_account_can_do_what_its_log_needs_in_its_own_namespace_only(
-    kubeconfig: Path | None, tmp_path: Path, twilio: Any
+    named: Any, tmp_path: Path, twilio: Any
 ) -> None:
-    async with guarded(kubeconfig, tmp_path, twilio, clusterwide=True) as (site, _):
+    async with guarded(named, tmp_path, twilio, clusterwide=True) as (site, between):
         async with site.operator():
             tenant = await site.tenant()
             await tenant.apply()
             await tenant.connected()
-        other = site.namespaces[0]
+        other = site.namespaces.names[-1]
         request = {
             "apiVersion": "authentication.k8s.io/v1",
             "metadata": {"name": "support-v1", "namespace": tenant.namespace},
@@ -245,9 +251,7 @@ async def test_a_webhooks_account_can_do_what_its_log_needs_in_its_own_namespace
         }
         token_type = resources.ResourceType("", "v1", "serviceaccounts", "TokenRequest")
         answer = await site.kubectl.api.create(token_type, request, subresource="token")
-        document = yaml.safe_load((tmp_path / "limited").read_text())
-        document["users"][0]["user"] = {"token": answer["status"]["token"]}
-        (tmp_path / "webhook").write_text(yaml.safe_dump(document))
+        write_kubeconfig(tmp_path / "webhook", between.url, answer["status"]["token"])
         async with stack.kubectl(tmp_path / "webhook") as webhook:
             api = webhook.api
             assert (await api.list(AGENTS, tenant.namespace)).items

@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-import os
 import secrets
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest_asyncio
+from tests.namespaces import Namespaces
 
 from switchboard.kube import resources
 from switchboard.kube.errors import NotFound
@@ -28,8 +28,6 @@ from switchboard.sandbox.twilio.control_models import AccountSpec, NumberSpec, S
 PUBLIC = "https://agents.example.com"
 OLD = "https://user:pass@old.example.com/sms?key=1"
 INTERVAL = 1.0
-NAMESPACES = 40
-"""More than a module has tests. An operator watches each namespace that it is told of: few of them keep it quick."""
 
 
 @dataclass
@@ -39,31 +37,30 @@ class Office:
     kubectl: Any
     twilio: Any
     operator: Any
-    free: list[str]
+    namespaces: Any
     environment: dict[str, str]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def office(cluster: Any, kubectl: Any, twilio: Any, tmp_path_factory: Any) -> AsyncIterator[Office]:
+async def office(
+    cluster: Any, kubectl: Any, twilio: Any, kubeconfig: Any, tmp_path_factory: Any
+) -> AsyncIterator[Office]:
     """The operator as a process, quick to look at Twilio."""
-    run = f"op-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}-{secrets.token_hex(3)}"
-    names = [f"{run}-{index:02d}" for index in range(NAMESPACES)]
-    await kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in names)
+    namespaces = Namespaces(kubectl, "op")
     environment = {
         "KUBECONFIG": str(cluster.kubeconfig),
         "SWITCHBOARD_PUBLIC_URL": PUBLIC,
         "SWITCHBOARD_ALLOWED_HOSTS": '["*.allowed.example.com"]',
         "SWITCHBOARD_TWILIO_BASE_URL": twilio.url,
-        "SWITCHBOARD_NAMESPACES": json.dumps(names),
+        "SWITCHBOARD_NAMESPACES": json.dumps(namespaces.names),
         "SWITCHBOARD_CHECK_INTERVAL": str(INTERVAL),
         "SWITCHBOARD_RELEASE_SECONDS": "2",
         "SWITCHBOARD_LOG_FORMAT": "text",
     }
     async with stack.operator(tmp_path_factory.mktemp("operator"), environment) as process:
-        yield Office(kubectl, twilio, process, list(reversed(names)), environment)
-        for name in names:
-            with contextlib.suppress(NotFound):
-                await kubectl.delete_namespace(name)
+        yield Office(kubectl, twilio, process, namespaces, environment)
+        if kubeconfig:  # an embedded cluster goes with all that is in it
+            await namespaces.leave()
 
 
 @dataclass
@@ -229,7 +226,7 @@ async def desk(office: Office) -> AsyncIterator[Desk]:
             senders=[SenderSpec(phone_number=number)],
         )
     )
-    namespace = office.free.pop()
+    namespace = await office.namespaces.take()
     yield Desk(office, namespace, account, token, number, made.numbers[0].sid)
     with contextlib.suppress(NotFound):
         await office.kubectl.delete_namespace(namespace)

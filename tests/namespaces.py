@@ -1,0 +1,53 @@
+"""Namespaces of one operator, which a module of tests has for itself."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from typing import Any
+
+from switchboard.kube.errors import NotFound
+from switchboard.kube.resources import TWILIO_CONNECTORS
+
+RESERVED = 40
+"""More than a module takes. An operator watches each namespace that it is told of: few of them keep it quick."""
+
+
+class Namespaces:
+    """Names that an operator is told of before it starts; each namespace is made when a test takes it."""
+
+    def __init__(self, kubectl: Any, prefix: str, count: int = RESERVED) -> None:
+        worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+        run = f"{prefix}-{worker}-{secrets.token_hex(3)}"
+        self.names = [f"{run}-{index:02d}" for index in range(count)]
+        self._kubectl = kubectl
+        self._taken = 0
+
+    async def take(self) -> str:
+        """A namespace that no other test has."""
+        name = self.names[self._taken]
+        self._taken += 1
+        await self._kubectl.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}])
+        return name
+
+    async def leave(self, *, served: bool = True) -> None:
+        """Deletes them, and returns when nothing waits for the operator any more: all else needs only time.
+
+        Without an operator (`served`) the finalizers are taken away, as its users would have to.
+        """
+        for name in self.names[: self._taken]:
+            with contextlib.suppress(NotFound):
+                await self._kubectl.delete_namespace(name)
+        for name in self.names[: self._taken]:
+            for connector in (await self._kubectl.api.list(TWILIO_CONNECTORS, name)).items:
+                await self._end(name, connector["metadata"]["name"], served=served)
+
+    async def _end(self, namespace: str, name: str, *, served: bool) -> None:
+        """A namespace's own deletion comes to it some seconds later."""
+        with contextlib.suppress(NotFound):
+            await self._kubectl.api.delete(TWILIO_CONNECTORS, name, namespace)
+            if not served:
+                patch = {"metadata": {"finalizers": None}}
+                await self._kubectl.api.merge_patch(TWILIO_CONNECTORS, name, namespace, patch)
+        await self._kubectl.until(TWILIO_CONNECTORS, name, lambda _: True, namespace, gone=True)
