@@ -7,7 +7,7 @@ import json
 import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,7 @@ import yaml
 from switchboard.api import crd
 from switchboard.kube import resources
 from switchboard.kube.client import Changed, KubeApi, Synced, connect
-from switchboard.kube.errors import Conflict, TooManyRequests, Unavailable
+from switchboard.kube.errors import Conflict, NotFound, TooManyRequests, Unavailable
 from switchboard.kube.resources import CRDS, ResourceType
 from switchboard.reconcile.permissions import webhook_cluster_role
 from switchboard.sandbox.processes import Guard, Process, ProcessFailed, free_port, tail
@@ -174,7 +174,8 @@ class Kubectl:
         """Installs the CRDs and the webhooks' role, and waits until the kinds are served.
 
         Raises:
-            NotInTime: a kind was not served in time.
+            NotInTime: a kind was not established in time.
+            TimeoutError: a kind was not served in time.
         """
         definitions = [crd.definition(kind) for kind in crd.KINDS]
         for definition in definitions:
@@ -182,6 +183,20 @@ class Kubectl:
         await self.apply([webhook_cluster_role()])
         for definition in definitions:
             await self.until(CRDS, definition["metadata"]["name"], _established)
+        async with asyncio.timeout(60):
+            for definition in definitions:
+                await self._served(definition)
+
+    async def _served(self, definition: Manifest) -> None:
+        """Returns once the kind's path is there: an API server says Established a moment before it is."""
+        spec = definition["spec"]
+        group, version, names = spec["group"], spec["versions"][0]["name"], spec["names"]
+        kind = ResourceType(group, version, names["plural"], names["kind"])
+        while True:
+            with suppress(NotFound):
+                await _patiently(partial(self.api.list, kind, "default", metadata_only=True))
+                return
+            await asyncio.sleep(0.1)
 
     async def until(
         self,
