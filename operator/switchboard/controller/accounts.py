@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from switchboard.api.connector import TwilioConnector
@@ -69,6 +69,12 @@ class Pool:
             raise
         metrics.TWILIO_REQUESTS.labels(operation, "done").inc()
         return value
+
+    def update(self, what: str, name: str, kind: type[T], change: Callable[[T], T]) -> None:
+        """Changes one entry of a list that was read, if it is known."""
+        known = self.cache.get(what)
+        if known is not None and isinstance(known.value, dict) and isinstance(entry := known.value.get(name), kind):
+            known.value[name] = change(entry)
 
     def age(self, what: str) -> float:
         """Seconds since something was read."""
@@ -252,18 +258,19 @@ async def write(pool: Pool, kind: Kind, sid: str, url: str, method: str = "POST"
 def _remember(pool: Pool, carrier: Carrier) -> None:
     """Puts what was written into what was read, so that the next connector of the account sees it."""
     pool.cache.pop(f"application/{carrier.sid}", None)
-    known = pool.cache.get(
-        {Kind.NUMBER: "numbers", Kind.SERVICE: "services", Kind.SENDER: "senders"}.get(carrier.kind, "")
-    )
-    if known is None or not isinstance(known.value, dict):
-        return
-    for name, entry in known.value.items():
-        if isinstance(entry, twilio.PhoneNumber) and entry.sid == carrier.sid:
-            known.value[name] = entry.model_copy(update={"sms_url": carrier.url, "sms_method": carrier.method})
-        elif isinstance(entry, Service) and entry.carrier.sid == carrier.sid:
-            known.value[name] = Service(carrier, entry.defers, entry.numbers)
-        elif isinstance(entry, Sender) and entry.carrier.sid == carrier.sid:
-            known.value[name] = Sender(carrier, entry.status, entry.offline_reasons)
+    match carrier.kind:
+        case Kind.NUMBER:
+            pool.update("numbers", carrier.name, twilio.PhoneNumber, lambda it: _with_webhook(it, carrier))
+        case Kind.SERVICE:
+            pool.update("services", carrier.sid, Service, lambda it: replace(it, carrier=carrier))
+        case Kind.SENDER:
+            pool.update("senders", f"whatsapp:{carrier.name}", Sender, lambda it: replace(it, carrier=carrier))
+        case Kind.APPLICATION:
+            pass
+
+
+def _with_webhook(number: twilio.PhoneNumber, carrier: Carrier) -> twilio.PhoneNumber:
+    return number.model_copy(update={"sms_url": carrier.url, "sms_method": carrier.method})
 
 
 def credentials_of(values: Mapping[str, str]) -> Credentials:

@@ -12,8 +12,9 @@ from switchboard.api.connector import TwilioConnector
 from switchboard.api.meta import ANNOTATION_AWAITED, API_VERSION, LABEL_AGENT, LABEL_REVISION
 from switchboard.api.reasons import AgentReason
 from switchboard.controller.applying import NotOurs
-from switchboard.controller.context import Context
+from switchboard.controller.context import AGENT, Context
 from switchboard.controller.instructions import Instructions
+from switchboard.controller.lull import Lull
 from switchboard.controller.queue import Key
 from switchboard.kube import resources
 from switchboard.kube.errors import AlreadyExists, Conflict, Forbidden, Invalid, NotFound
@@ -43,6 +44,7 @@ class AgentReconciler:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._contact_keys: dict[str, str] = {}
+        self._lull = Lull()
         self.instructions = Instructions(context.api, context.enqueue)
         settings = context.settings
         self._platform = workloads.Platform(
@@ -69,12 +71,9 @@ class AgentReconciler:
         agent = context.store.model(Agent, resources.AGENTS, key.namespace, key.name)
         if agent is None or agent.metadata.deletion_timestamp is not None:
             self.instructions.forget(key)
+            self._lull.forget(key)
             return None
         now = context.now()
-        if not agent.status.conditions:
-            first = agents.first_status([], agent.metadata.generation, now)
-            await context.applier.status(resources.AGENTS, self._object(agent), first)
-            agent = context.store.model(Agent, resources.AGENTS, key.namespace, key.name) or agent
         template, problem = await self._template(key, agent)
         try:
             plan, known = await self._revisions(agent, template, problem, now)
@@ -82,6 +81,9 @@ class AgentReconciler:
             if error.namespace_terminating:
                 return None
             raise
+        if not agent.status.conditions:  # what runs it takes a while to be applied
+            await self._report(agent, plan, known, None, now)
+            agent = context.store.model(Agent, resources.AGENTS, key.namespace, key.name) or agent
         blocked = await self._run(agent, plan, known)
         plan = self._settled(plan, blocked)
         if blocked is None:
@@ -149,27 +151,27 @@ class AgentReconciler:
         wanted = {agent.spec.revision}
         if template is not None:
             wanted.add(revisions.revision_name(agent.metadata.name, template))
-        for obj in list(store.all(resources.AGENT_REVISIONS, namespace)):
-            name = obj["metadata"]["name"]
-            owners = obj["metadata"].get("ownerReferences") or ()
-            if any(owner.get("uid") == agent.metadata.uid for owner in owners):
-                revision = store.read(AgentRevision, resources.AGENT_REVISIONS, obj)
-                if revision is not None and revision.metadata.deletion_timestamp is None:
-                    owned[name] = revision
-            elif name in wanted:
-                foreign[name] = next((f"the {it['kind']} {it['name']}" for it in owners), "nobody")
+        for obj in store.owned_by(resources.AGENT_REVISIONS, namespace, agent.metadata.uid):
+            revision = store.read(AgentRevision, resources.AGENT_REVISIONS, obj)
+            if revision is not None and revision.metadata.deletion_timestamp is None:
+                owned[revision.metadata.name] = revision
+        for name in wanted - {None}:
+            other = store.get(resources.AGENT_REVISIONS, namespace, name or "")
+            owners = other["metadata"].get("ownerReferences") or () if other is not None else ()
+            if other is not None and all(owner.get("uid") != agent.metadata.uid for owner in owners):
+                foreign[str(name)] = next((f"the {it['kind']} {it['name']}" for it in owners), "nobody")
         return Known(agent.metadata.name, owned, foreign, self._workloads(agent, now), self._live(agent))
 
     def _workloads(self, agent: Agent, now: datetime) -> dict[str, Workload]:
         store, namespace, name = self._context.store, agent.metadata.namespace, agent.metadata.name
         pods: dict[str, list[Object]] = {}
-        for pod in store.labelled(resources.PODS, namespace, LABEL_AGENT, name):
+        for pod in store.of_agent(resources.PODS, namespace, name):
             pods.setdefault(pod["metadata"]["labels"].get(LABEL_REVISION, ""), []).append(pod)
         return {
             deployment["metadata"]["name"]: failures.workload(
                 deployment, pods.get(deployment["metadata"]["name"], ()), now
             )
-            for deployment in store.labelled(resources.DEPLOYMENTS, namespace, LABEL_AGENT, name)
+            for deployment in store.of_agent(resources.DEPLOYMENTS, namespace, name)
             if not deployment["metadata"].get("deletionTimestamp")
         }
 
@@ -340,9 +342,11 @@ class AgentReconciler:
         )
         decision = agents.agent_status(agent, plan, seen, now)
         obj = self._object(agent)
-        await context.applier.status(resources.AGENTS, obj, decision.status)
-        await context.tell(obj, decision.events, now)
-        return decision.requeue
+        held = self._lull.left(Key(AGENT, namespace, agent.metadata.name), obj, decision.status)
+        if held is None:
+            await context.applier.status(resources.AGENTS, obj, decision.status)
+            await context.tell(obj, decision.events, now)
+        return min((it for it in (decision.requeue, held) if it is not None), default=None)
 
     def _object(self, agent: Agent) -> Object:
         found = self._context.store.get(resources.AGENTS, agent.metadata.namespace, agent.metadata.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import logging
 import random
@@ -15,6 +16,7 @@ from switchboard.controller import accounts, metrics
 from switchboard.controller.accounts import Accounts, Pool
 from switchboard.controller.context import CONNECTOR, Context
 from switchboard.controller.credentials import CredentialsBook, problem_of
+from switchboard.controller.lull import Lull
 from switchboard.controller.queue import Key
 from switchboard.controller.records import Records
 from switchboard.controller.release import Releaser
@@ -34,6 +36,8 @@ PATIENCE = 3
 """Failures in a row after which a connected connector says that Twilio is not available."""
 SOON = 1.0
 """Seconds until what was written and does not show yet is looked at again."""
+AT_ONCE = 0.5
+"""Seconds that a new connector's first look at Twilio may take before it says that it is being checked."""
 ROUNDS = 3
 """Decisions in one pass: the second sees what the first had written."""
 
@@ -49,6 +53,7 @@ class ConnectorReconciler:
         self._releaser = Releaser(context, twilio, self._book, self._records)
         self._repairs: dict[Key, list[datetime]] = {}
         self._failures: dict[Key, int] = {}
+        self._lull = Lull()
 
     async def reconcile(self, key: Key) -> float | None:
         """One pass; safe to be repeated from any half-done step."""
@@ -63,11 +68,11 @@ class ConnectorReconciler:
                 self._gone(key)
             return after
         now = context.now()
-        if not connector.status.conditions:
-            first = agents.first_status([], connector.metadata.generation, now)
-            await context.applier.status(resources.TWILIO_CONNECTORS, self._object(connector), first)
+        if connector.status.conditions:
+            seen, pool = await self._observe(key, connector)
+        else:
+            seen, pool = await self._first_look(key, connector, now)
             connector = self._read(key) or connector
-        seen, pool = await self._observe(key, connector, now)
         if self._be_patient(key, connector, seen):
             return self._again(key, None)
         decision, events = await self._settle(key, connector, seen, pool, now)
@@ -76,18 +81,33 @@ class ConnectorReconciler:
         elif not _unavailable(seen):  # it went away between reading and writing
             self._failures[key] = self._failures.get(key, 0) + 1
         obj = self._object(connector)
-        await context.applier.status(resources.TWILIO_CONNECTORS, obj, decision.status)
-        await context.tell(obj, (*events, *decision.events), now)
+        held = None if events else self._lull.left(key, obj, decision.status)
+        if held is None:
+            await context.applier.status(resources.TWILIO_CONNECTORS, obj, decision.status)
+            await context.tell(obj, (*events, *decision.events), now)
         if isinstance(seen.account, Problem) and isinstance(seen.found, Found) and not decision.claims:
             self._wake_rivals(key)
-        return self._again(key, decision)
+        again = self._again(key, decision)
+        return again if held is None else min(again, held)
+
+    async def _first_look(self, key: Key, connector: TwilioConnector, now: datetime) -> tuple[Seen, Pool | None]:
+        """Looks; says meanwhile that it does, should Twilio take its time."""
+        looking = asyncio.ensure_future(self._observe(key, connector))
+        try:
+            await asyncio.wait({looking}, timeout=AT_ONCE)
+            if not looking.done():
+                first = agents.first_status([], connector.metadata.generation, now)
+                await self._context.applier.status(resources.TWILIO_CONNECTORS, self._object(connector), first)
+            return await looking
+        finally:
+            looking.cancel()
 
     def _read(self, key: Key) -> TwilioConnector | None:
         return self._context.store.model(TwilioConnector, resources.TWILIO_CONNECTORS, key.namespace, key.name)
 
     # What there is
 
-    async def _observe(self, key: Key, connector: TwilioConnector, now: datetime) -> tuple[Seen, Pool | None]:
+    async def _observe(self, key: Key, connector: TwilioConnector) -> tuple[Seen, Pool | None]:
         settings = self._context.settings
         interval = settings.check_interval
         calm = connectors.test_requested(connector) or (
@@ -312,6 +332,7 @@ class ConnectorReconciler:
         self._records.forget(key)
         self._repairs.pop(key, None)
         self._failures.pop(key, None)
+        self._lull.forget(key)
         if held:
             self._wake_rivals(key)
 

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -31,8 +32,8 @@ class Kopf:
         self._resources = resources
         self._settings = settings
         self._seen = seen
-        self._ready = threading.Event()
         self._stop = threading.Event()
+        self._inbox: deque[tuple[ResourceType, str | None, Object]] = deque()
 
     async def run(self) -> None:
         """Runs until it is cancelled. Raises what kopf ended with."""
@@ -69,6 +70,8 @@ class Kopf:
         settings.queueing.idle_timeout = 0.01
         settings.posting.enabled = False
         settings.scanning.disabled = True
+        settings.persistence.diffbase_storage = _NoDiffs()
+        settings.persistence.progress_storage = _NoProgress()
         settings.watching.server_timeout = 290
         settings.networking.request_timeout = self._settings.request_seconds
         await kopf.operator(
@@ -84,7 +87,51 @@ class Kopf:
         # on.event alone: no finalizer, no annotation, no progress is kept on the object.
         @kopf.on.event(resource.group, resource.version, resource.plural, registry=registry, id=resource.plural)
         async def seen(event: Any, **_: Any) -> None:
-            loop.call_soon_threadsafe(self._seen, resource, event["type"], dict(event["object"]))
+            # One call wakes the other loop for all that comes until it looks: waking it is what costs.
+            self._inbox.append((resource, event["type"], event["object"]))
+            if len(self._inbox) == 1:
+                loop.call_soon_threadsafe(self._take, loop)
+
+    def _take(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Hands on what came, in our loop. Nothing is left behind: whoever adds to an empty inbox wakes us again."""
+        try:
+            while self._inbox:
+                self._seen(*self._inbox.popleft())
+        finally:
+            if self._inbox:
+                loop.call_soon(self._take, loop)
+
+
+class _NoDiffs(kopf.DiffBaseStorage):
+    """No handler of ours asks what changed. kopf builds its answer for every event: three deep copies of the object."""
+
+    def build(self, **_: Any) -> kopf.BodyEssence:
+        return kopf.BodyEssence()
+
+    def fetch(self, **_: Any) -> None:
+        return None
+
+    def store(self, **_: Any) -> None:
+        """Keeps nothing."""
+
+
+class _NoProgress(kopf.ProgressStorage):
+    """No handler of ours has progress: nothing is read from an object, and nothing kept on it."""
+
+    def fetch(self, **_: Any) -> None:
+        return None
+
+    def store(self, **_: Any) -> None:
+        """Keeps nothing."""
+
+    def purge(self, **_: Any) -> None:
+        """Has nothing to remove."""
+
+    def touch(self, **_: Any) -> None:
+        """Has nothing to touch."""
+
+    def clear(self, *, essence: kopf.BodyEssence) -> kopf.BodyEssence:
+        return essence
 
 
 def _end(loop: asyncio.AbstractEventLoop, ended: asyncio.Future[None], error: Exception | None) -> None:

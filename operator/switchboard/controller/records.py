@@ -41,6 +41,8 @@ class Records:
 
     async def keep(self, connector: TwilioConnector, account: str, asked: Sequence[Write]) -> None:
         """Keeps what is about to be overwritten, before it is."""
+        if _key(connector) not in self._known and release.kept(Record(), account, asked, connector) == Record():
+            return  # whatever is kept already stays as it is, and need not be read
         before = await self.read(connector)
         await self.write(connector, release.kept(before, account, asked, connector))
 

@@ -9,8 +9,16 @@ from pydantic import ValidationError
 
 from switchboard.api.agent import Agent, AgentRevision
 from switchboard.api.connector import TwilioConnector
-from switchboard.api.meta import Resource
-from switchboard.kube.resources import AGENT_REVISIONS, AGENTS, PODS, TWILIO_CONNECTORS, Object, ResourceType
+from switchboard.api.meta import LABEL_AGENT, Resource
+from switchboard.kube.resources import (
+    AGENT_REVISIONS,
+    AGENTS,
+    DEPLOYMENTS,
+    PODS,
+    TWILIO_CONNECTORS,
+    Object,
+    ResourceType,
+)
 
 MODELS: Mapping[str, type[Resource]] = {
     AGENTS.plural: Agent,
@@ -27,6 +35,7 @@ class Store:
         self._objects: dict[str, dict[str, dict[str, Object]]] = {}
         self._models: dict[tuple[str, str, str], tuple[str, Resource | None]] = {}
         self._naming: dict[tuple[str, str], set[str]] = {}
+        self._groups: dict[tuple[str, str, str], dict[str, Object]] = {}
 
     def put(self, resource: ResourceType, obj: Object) -> tuple[Object | None, bool]:
         """Takes in an object: what was known of it before, and whether this is news."""
@@ -43,8 +52,7 @@ class Store:
         ):
             return old, False
         names[metadata["name"]] = obj
-        if resource is AGENTS:
-            self._index(old, obj)
+        self._index(resource, old, obj)
         return old, True
 
     def remove(self, resource: ResourceType, namespace: str, name: str, uid: str | None = None) -> Object | None:
@@ -54,19 +62,30 @@ class Store:
         if known is None or (uid is not None and known["metadata"].get("uid") != uid):
             return None
         self._models.pop((resource.plural, namespace, name), None)
-        if resource is AGENTS:
-            self._index(known, None)
+        self._index(resource, known, None)
         return names.pop(name)
 
     def naming(self, namespace: str, connector: str) -> list[str]:
         """The Agents whose template or status names a connector, in order."""
         return sorted(self._naming.get((namespace, connector), ()))
 
-    def _index(self, old: Object | None, new: Object | None) -> None:
+    def _index(self, resource: ResourceType, old: Object | None, new: Object | None) -> None:
         obj = new or old
         if obj is None:
             return
-        namespace, agent = obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
+        namespace, name = obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
+        if resource is AGENTS:
+            self._index_naming(namespace, name, old, new)
+        before, after = _groups(resource, old), _groups(resource, new)
+        for group in before - after:
+            members = self._groups.get((resource.plural, namespace, group), {})
+            members.pop(name, None)
+            if not members:
+                self._groups.pop((resource.plural, namespace, group), None)
+        for group in after:
+            self._groups.setdefault((resource.plural, namespace, group), {})[name] = obj
+
+    def _index_naming(self, namespace: str, agent: str, old: Object | None, new: Object | None) -> None:
         before, after = connectors_of(old), connectors_of(new)
         for name in before - after:
             agents = self._naming.get((namespace, name), set())
@@ -104,11 +123,13 @@ class Store:
         for names in namespaces.values():
             yield from names.values()
 
-    def labelled(self, resource: ResourceType, namespace: str, label: str, value: str) -> list[Object]:
-        """The objects of a namespace that carry a label."""
-        return [
-            obj for obj in self.all(resource, namespace) if (obj["metadata"].get("labels") or {}).get(label) == value
-        ]
+    def of_agent(self, resource: ResourceType, namespace: str, agent: str) -> list[Object]:
+        """The Pods or Deployments that carry an Agent's label."""
+        return list(self._groups.get((resource.plural, namespace, agent), {}).values())
+
+    def owned_by(self, resource: ResourceType, namespace: str, uid: str) -> list[Object]:
+        """The AgentRevisions that an object owns."""
+        return list(self._groups.get((resource.plural, namespace, uid), {}).values())
 
     def model(self, kind: type[M], resource: ResourceType, namespace: str, name: str) -> M | None:
         """An object of ours as its model; None if there is none, or it cannot be read by this version."""
@@ -127,6 +148,18 @@ class Store:
                 read = None
             known = self._models[key] = (version, read)
         return known[1] if isinstance(known[1], kind) else None
+
+
+def _groups(resource: ResourceType, obj: Object | None) -> set[str]:
+    """What an object is looked up by, besides its name: going through all of them would cost more for each one more."""
+    if obj is None:
+        return set()
+    metadata = obj["metadata"]
+    if resource is PODS or resource is DEPLOYMENTS:
+        return {label} if (label := (metadata.get("labels") or {}).get(LABEL_AGENT)) else set()
+    if resource is AGENT_REVISIONS:
+        return {owner["uid"] for owner in metadata.get("ownerReferences") or ()}
+    return set()
 
 
 def connectors_of(agent: Object | None) -> set[str]:

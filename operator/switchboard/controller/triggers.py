@@ -65,13 +65,18 @@ class Triggers:
                 yield Key(AGENT, namespace, agent)
 
     def _deployment(self, old: Object | None, new: Object | None, obj: Object) -> Iterator[Key]:
-        yield from _owner(obj)
+        if _wanted_part(old) != _wanted_part(new) or _progress(old) != _progress(new):
+            yield from _owner(obj)
         before = workloads.rolled_out(old) if old is not None else {}
         after = workloads.rolled_out(new) if new is not None else {}
         if after and before != after:
             namespace = obj["metadata"]["namespace"]
-            agent = (obj["metadata"].get("labels") or {}).get(LABEL_AGENT, "")
-            for name in sorted(connectors_of(self._store.get(resources.AGENTS, namespace, agent))):
+            label = (obj["metadata"].get("labels") or {}).get(LABEL_AGENT, "")
+            agent = self._store.get(resources.AGENTS, namespace, label)
+            # Credentials count as rolled out when the live revision has them; when it becomes live is told by itself.
+            if ((agent or {}).get("status") or {}).get("liveRevision") != obj["metadata"]["name"]:
+                return
+            for name in sorted(connectors_of(agent)):
                 if self._store.get(resources.TWILIO_CONNECTORS, namespace, name) is not None:
                     yield Key(CONNECTOR, namespace, name)
 
@@ -154,6 +159,18 @@ def _wanted_part(obj: Object | None) -> object:
     rest = {key: value for key, value in obj.items() if key not in ("metadata", "status")}
     kept = ("uid", "labels", "annotations", "ownerReferences", "deletionTimestamp")
     return rest, {key: metadata.get(key) for key in kept}
+
+
+def _progress(deployment: Object | None) -> object:
+    """What an Agent's state depends on in the status of its Deployment."""
+    if deployment is None:
+        return None
+    status = deployment.get("status") or {}
+    return (
+        status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0),
+        status.get("readyReplicas", 0),
+        [(it["type"], it["status"], it.get("reason"), it.get("message")) for it in status.get("conditions") or ()],
+    )
 
 
 def _mentions(value: object, name: str) -> bool:

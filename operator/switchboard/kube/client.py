@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,8 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 import aiohttp
+import orjson
+from yarl import URL
 
 from switchboard.kube import watching
 from switchboard.kube.access import Access, discover
@@ -73,6 +74,7 @@ class KubeApi:
         self.access = access
         self.observer: Observer | None = None
         self._seconds = request_seconds
+        self._server = URL(access.server)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=connections, ssl=access.tls if access.tls is not None else True),
             headers={"User-Agent": user_agent, "Accept": "application/json"},
@@ -226,11 +228,9 @@ class KubeApi:
         if self.observer is not None:
             await self.observer("watch", resource, None)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._seconds, sock_read=idle_seconds)
-        url = self.access.server + resource.path(namespace)
         try:
             async with self._streams.get(
-                url,
-                params={"watch": "true", **params},
+                self._url(resource.path(namespace), {"watch": "true", **params}),
                 headers=await self._headers(METADATA if metadata_only else None),
                 timeout=timeout,
                 server_hostname=self.access.tls_server_name,
@@ -239,10 +239,10 @@ class KubeApi:
                 if response.status >= 400:
                     raise from_status(response.status, await response.read(), response.headers.get("Retry-After"))
                 async for line in watching.lines(response.content):
-                    event: Object = json.loads(line)
+                    event: Object = orjson.loads(line)
                     if event["type"] == "ERROR":
                         status = event.get("object") or {}
-                        raise from_status(int(status.get("code") or 500), json.dumps(status))
+                        raise from_status(int(status.get("code") or 500), orjson.dumps(status))
                     yield event
         except (aiohttp.ClientError, TimeoutError, ConnectionError, ValueError) as error:
             raise _no_answer(self.access.server, error) from error
@@ -281,13 +281,12 @@ class KubeApi:
         headers = await self._headers(accept)
         data = None
         if body is not None:
-            data = json.dumps(body, separators=(",", ":")).encode()
+            data = orjson.dumps(body)
             headers["Content-Type"] = content
         try:
             async with self._session.request(
                 method,
-                self.access.server + path,
-                params=params,
+                self._url(path, params),
                 data=data,
                 headers=headers,
                 server_hostname=self.access.tls_server_name,
@@ -296,10 +295,18 @@ class KubeApi:
                 raw = await response.read()
                 if response.status >= 400:
                     raise from_status(response.status, raw, response.headers.get("Retry-After"))
-                answer: Object = json.loads(raw)
+                answer: Object = orjson.loads(raw)
                 return answer
         except (aiohttp.ClientError, TimeoutError, ConnectionError, ValueError) as error:
             raise _no_answer(self.access.server, error) from error
+
+    def _url(self, path: str, params: Mapping[str, str] | None = None) -> URL:
+        """A path below the server's own. Names hold nothing that is to be encoded, so nothing is parsed anew."""
+        plain, _, query = path.partition("?")
+        url = self._server.with_path(self._server.raw_path.rstrip("/") + plain, encoded=plain.isascii())
+        if query:
+            url = url.with_query(query)
+        return url.update_query(params) if params else url
 
     async def _headers(self, accept: str | None = None) -> dict[str, str]:
         value = await self.access.authorization.header()

@@ -76,14 +76,19 @@ def kept(record: Record, account: str, asked: Sequence[Write], connector: Twilio
     """The record before `asked` is written: what stands there now is added.
 
     What is kept already stays while our own URL stood there since (a repair must not keep the intruder's URL); before
-    that the newest counts, because we may have been ended between keeping and writing.
+    that the newest counts, because we may have been ended between keeping and writing. Where there was nothing, nothing
+    is kept of a place that the status names: its end is the same.
     """
     places = {place.sid: place for place in record.places}
+    named = {entry.sid for entry in connector.status.channels}
     for write in asked:
         carrier = write.carrier
         if carrier.sid in places and (write.repair or points_here(carrier.url, connector)):
             continue
-        url = "" if is_switchboard(carrier.url) or points_here(carrier.url, connector) else carrier.url
+        nobodys = write.repair or is_switchboard(carrier.url) or points_here(carrier.url, connector)
+        url = "" if nobodys else carrier.url
+        if not url and carrier.sid in named and carrier.sid not in places:
+            continue
         places[carrier.sid] = Previous(
             account=account, kind=carrier.kind, sid=carrier.sid, url=url, method=carrier.method or "POST"
         )

@@ -1,0 +1,37 @@
+"""Statuses that may wait: what is only waited for differently is written at leisure, and often not at all."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from switchboard.controller.queue import Key
+from switchboard.kube.resources import Object
+from switchboard.reconcile.conditions import still_waits
+
+LULL_SECONDS = 2.0
+"""How long an object that waits may say what it waited for before."""
+
+
+class Lull:
+    """Holds back statuses that say another thing to wait for. When the wait ends meanwhile, they are never written."""
+
+    def __init__(self) -> None:
+        self._since: dict[Key, float] = {}
+
+    def left(self, key: Key, observed: Object, wanted: Mapping[str, object]) -> float | None:
+        """Seconds until the status is due; None: it is due now, or says what stands there already."""
+        before = observed.get("status") or {}
+        if not still_waits(before, wanted) or all(before.get(name) == value for name, value in wanted.items()):
+            self._since.pop(key, None)
+            return None
+        now = asyncio.get_running_loop().time()
+        left = self._since.setdefault(key, now) + LULL_SECONDS - now
+        if left > 0:
+            return left
+        del self._since[key]
+        return None
+
+    def forget(self, key: Key) -> None:
+        """An object is gone."""
+        self._since.pop(key, None)
