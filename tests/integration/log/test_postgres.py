@@ -7,17 +7,21 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, aclosing
 from datetime import timedelta
 from typing import Any
+from unittest import mock
 
 import asyncpg
 import pytest
 from tests.integration.log import on_postgres
-from tests.integration.log.harness import CONTACT, World, conversation, open_log
+from tests.integration.log.harness import CONTACT, World, conversation, open_log, replies
 from tests.postgres import Server
 
 from switchboard.log.errors import LogError, LogMisconfigured, LogUnavailable, SchemaMismatch
-from switchboard.log.postgres import PostgresLog, migrate
+from switchboard.log.postgres import PostgresLog, migrate, receiving
+from switchboard.log.postgres.log import LOOK_SECONDS
 from switchboard.log.postgres.schema import migrations
-from switchboard.log.records import Query, Turn
+from switchboard.log.protocol import ConversationLog
+from switchboard.log.records import DeliveryNews, Query, Turn
+from switchboard.providers.base import DeliveryState
 
 NEWEST = len(migrations())
 
@@ -154,6 +158,109 @@ async def test_whoever_comes_during_a_commit_is_in_the_next_one(database: World)
     assert statements <= 10
     await database.told("alone")
     assert statements <= 11
+
+
+async def test_workers_that_skip_a_conversation_are_woken_by_whoever_had_locked_it(
+    database: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was sent before is delivered just when the next message's workers look."""
+    await database.told("first")
+    turn, _, attempt = await database.begun()
+    await database.log.confirm(turn, attempt, "SM1", DeliveryState.QUEUED)
+    await database.log.release(turn)
+    pods = [await database.another() for _ in range(6)]
+    await database.told("next")
+    locked, unlock = asyncio.Event(), asyncio.Event()
+    written, ring = receiving.write_news, mock.Mock()
+
+    async def slowly(*arguments: Any) -> bool:
+        locked.set()
+        await unlock.wait()
+        return await written(*arguments)
+
+    monkeypatch.setattr(receiving, "write_news", slowly)
+    monkeypatch.setattr(database.log._open.receiving, "_ring", ring)  # type: ignore[attr-defined]
+    async with asyncio.timeout(15):
+        news = DeliveryNews("SM1", DeliveryState.DELIVERED, attempt=attempt.id)
+        delivering = asyncio.create_task(database.log.deliver(news))
+        await locked.wait()
+        assert [await database.claim(pod) for pod in pods] == [None] * 6
+        assert not ring.called
+        unlock.set()
+        assert await delivering == "Applied"
+    assert ring.called
+    turns = await asyncio.gather(*(database.claim(pod, f"pod-{index}") for index, pod in enumerate(pods)))
+    assert [turn is not None for turn in turns].count(True) == 1
+
+
+async def test_a_message_that_is_not_to_be_answered_hides_none_that_is(
+    database: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Recording it locks the conversation, too."""
+    await database.told("answer me")
+    ring = mock.Mock()
+    monkeypatch.setattr(database.log._open.receiving, "_ring", ring)  # type: ignore[attr-defined]
+    await database.told("too fast", state="Ignored")
+    assert ring.called
+
+
+async def test_many_workers_miss_nothing_while_deliveries_lock_what_they_look_for(database: World) -> None:
+    """No worker looks by itself within the time that this takes: each is woken for all that it may claim."""
+    pods = [await database.another() for _ in range(5)]
+    contacts = [f"+150055530{index:02d}" for index in range(12)]
+    attempts: asyncio.Queue[str] = asyncio.Queue()
+    left = len(contacts) * 5
+    over = asyncio.Event()
+
+    async def worker(log: ConversationLog, holder: str) -> None:
+        nonlocal left
+        async with aclosing(log.wakeups()) as wakeups:  # type: ignore[type-var]
+            async for _ in wakeups:
+                while (turn := await database.claim(log, holder)) is not None:
+                    left -= len(turn.messages)
+                    turn = await log.finish(turn, database.outcome(), replies("answer"))
+                    attempt = await log.begin_attempt(turn, turn.outbound[0], seconds=10)
+                    await log.confirm(turn, attempt, f"SM-{attempt.id}", DeliveryState.QUEUED)
+                    attempts.put_nowait(attempt.id)
+                    await log.release(turn)
+                    if left == 0:
+                        over.set()
+
+    async def carrier() -> None:
+        while True:
+            attempt = await attempts.get()
+            for state in (DeliveryState.SENDING, DeliveryState.SENT, DeliveryState.DELIVERED):
+                await database.log.deliver(DeliveryNews(f"SM-{attempt}", state, attempt=attempt))
+
+    async def phone(contact: str) -> None:
+        for number in range(5):
+            await database.told(f"m{number}", contact=contact)
+
+    tasks = [asyncio.create_task(worker(log, f"pod-{index}")) for index, log in enumerate(pods)]
+    tasks += [asyncio.create_task(carrier()) for _ in range(4)]
+    try:
+        await asyncio.gather(*map(phone, contacts))
+        async with asyncio.timeout(LOOK_SECONDS - 5):
+            await over.wait()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_a_connection_that_a_dying_server_left_halfway_is_not_used_again(database: World) -> None:
+    pool = database.log._database  # type: ignore[attr-defined]
+    async with pool.connection() as connection:
+        before = connection.get_server_pid()
+
+    async def fail(connection: Any) -> None:
+        assert connection.get_server_pid() == before
+        raise asyncpg.InternalClientError("cannot switch to state 11; another operation (2) is in progress")
+
+    with pytest.raises(LogUnavailable):
+        await pool.transaction(fail)
+    async with pool.connection() as connection:
+        assert connection.get_server_pid() != before
 
 
 async def test_one_message_that_cannot_be_recorded_does_not_take_others_with_it(database: World) -> None:

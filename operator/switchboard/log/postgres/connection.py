@@ -48,7 +48,7 @@ def speaking() -> Iterator[None]:
         raise SchemaMismatch(
             f"the database's schema is not ours: {error}. `switchboard webhook check` makes it"
         ) from error
-    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         raise LogUnavailable(f"the database did not do it: {type(error).__name__}: {error}") from error
     except (OSError, TimeoutError) as error:
         raise LogUnavailable(f"the database cannot be reached: {type(error).__name__}") from error
@@ -134,7 +134,13 @@ class Database:
         try:
             with speaking():
                 async with self._pool.acquire(timeout=CONNECT_SECONDS) as connection:
-                    yield connection
+                    try:
+                        yield connection
+                    except asyncpg.InternalClientError:
+                        # A server that died had begun an answer: the connection waits for its end, and is good for
+                        # nothing, but the pool does not know that it is closed.
+                        connection.terminate()
+                        raise
         except LogUnavailable:
             self.answers = False
             raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -27,8 +27,9 @@ RETURNING b.fence, b.cursor
 class Keeping:
     """Deletes and looks back."""
 
-    def __init__(self, database: Database, clock: Clock, *, agent: int) -> None:
+    def __init__(self, database: Database, clock: Clock, *, agent: int, ring: Callable[[], None]) -> None:
         self._database = database
+        self._ring = ring
         self._clock = clock
         self._agent = agent
 
@@ -50,11 +51,17 @@ class Keeping:
             if gone >= limit:
                 break
             name, room = row["name"], limit - gone
-            gone += await self._database.transaction(partial(self._drop, conversation=name, before=before, limit=room))
+            dropped = await self._database.transaction(
+                partial(self._drop, conversation=name, before=before, limit=room)
+            )
+            if dropped is None:
+                self._ring()
+            gone += dropped or 0
         return gone
 
-    async def _drop(self, connection: Connection, conversation: str, before: datetime, limit: int) -> int:
-        """Messages before the conversation: should it not be enough, the next step goes on."""
+    async def _drop(self, connection: Connection, conversation: str, before: datetime, limit: int) -> int | None:
+        """Messages before the conversation: should it not be enough, the next step goes on. None: there is work in it
+        now, which a worker may have skipped because we held it."""
         locked = await lock(connection, self._agent, conversation)
         busy = await connection.fetchval(
             "SELECT c.ready_at IS NOT NULL OR c.last_message_time >= $3 OR EXISTS (SELECT FROM switchboard_messages m"
@@ -62,6 +69,8 @@ class Keeping:
             " WHERE c.agent = $1 AND c.name = $2",
             *(self._agent, conversation, before),
         )
+        if locked is not None and locked.ready:
+            return None
         if locked is None or busy:
             return 0
         gone = 0

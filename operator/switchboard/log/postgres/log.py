@@ -257,4 +257,4 @@ class _Parts:
         self.turns = Turns(database, clock, agent=agent, agent_name=agent_name, ring=ring)
         self.sending = Sending(database, self.turns, clock, agent=agent, ring=ring)
         self.reading = Reading(database, agent=agent, agent_name=agent_name)
-        self.keeping = Keeping(database, clock, agent=agent)
+        self.keeping = Keeping(database, clock, agent=agent, ring=ring)

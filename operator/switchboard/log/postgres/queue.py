@@ -15,23 +15,27 @@ class Locked:
     current: str | None
     fence: int
     holder: str | None
+    ready: bool
+    """Whether a worker may claim it. Workers skip what is locked: whoever locked it and leaves it so, has to ring when
+    that is over."""
 
 
 async def lock(connection: Connection, agent: int, conversation: str) -> Locked | None:
     """Locks it; None if there is no such conversation. What is read after this is what there is: under READ COMMITTED
     each statement sees all that was committed before it."""
     row = await connection.fetchrow(
-        "SELECT opted_out, current, fence, holder FROM switchboard_conversations"
-        " WHERE agent = $1 AND name = $2 FOR UPDATE",
+        "SELECT opted_out, current, fence, holder, ready_at <= switchboard_now() AS ready"
+        " FROM switchboard_conversations WHERE agent = $1 AND name = $2 FOR UPDATE",
         *(agent, conversation),
     )
-    return Locked(row["opted_out"], row["current"], row["fence"], row["holder"]) if row else None
+    return Locked(row["opted_out"], row["current"], row["fence"], row["holder"], bool(row["ready"])) if row else None
 
 
-async def requeue(connection: Connection, agent: int, conversation: str, *, free: bool = False) -> None:
+async def requeue(connection: Connection, agent: int, conversation: str, *, free: bool = False) -> bool:
     """Puts a locked conversation where it belongs: behind its lease if somebody holds it (unless `free`, which ends the
-    lease), else at the time when the next thing to do falls due, else out of the queue."""
-    await connection.execute(
+    lease), else at the time when the next thing to do falls due, else out of the queue. Whether a worker may claim it
+    now."""
+    ready = await connection.fetchval(
         """
         UPDATE switchboard_conversations c SET
             holder = CASE WHEN $3 THEN NULL ELSE c.holder END,
@@ -44,7 +48,8 @@ async def requeue(connection: Connection, agent: int, conversation: str, *, free
                 (SELECT m.recorded FROM switchboard_messages m WHERE m.agent = $1 AND m.conversation = $2 AND m.open
                     AND NOT m.outbound AND m.state = 'Waiting' ORDER BY m.id LIMIT 1)
             ) END
-        WHERE c.agent = $1 AND c.name = $2
+        WHERE c.agent = $1 AND c.name = $2 RETURNING c.ready_at <= switchboard_now()
         """,
         *(agent, conversation, free),
     )
+    return bool(ready)

@@ -127,7 +127,8 @@ class Receiving:
                 results.append(Recorded(conversation, name, await self._known(name) or "Waiting", duplicate=True))
             else:
                 results.append(Recorded(conversation, name, state))
-        if any(result.state == "Waiting" for result in results):
+        if any(result.state == "Waiting" or not result.duplicate for result in results):
+            # Also for what is not to be answered: it held the conversation's row, which workers skipped meanwhile.
             self._ring()
         return results
 
@@ -208,10 +209,10 @@ class Receiving:
         if found is None:
             return "Unknown"
         name, conversation = found
-        delivered = await self._database.transaction(lambda con: self._deliver(con, name, conversation, news))
-        if delivered.result == "Adopted":
+        result, ready = await self._database.transaction(lambda con: self._deliver(con, name, conversation, news))
+        if ready:
             self._ring()
-        return delivered.result
+        return result
 
     async def _find(self, connection: Connection, news: DeliveryNews) -> tuple[str, str] | None:
         if news.attempt is not None:
@@ -226,14 +227,18 @@ class Receiving:
         )
         return (row["name"], row["conversation"]) if row else None
 
-    async def _deliver(self, connection: Connection, name: str, conversation: str, news: DeliveryNews) -> Delivered:
+    async def _deliver(
+        self, connection: Connection, name: str, conversation: str, news: DeliveryNews
+    ) -> tuple[DeliveryResult, bool]:
+        """Also gives whether a worker may claim the conversation: if it tried meanwhile, it skipped it."""
         # The conversation first, as everybody does: two that lock in another order wait for each other for ever.
-        await lock(connection, self._agent, conversation)
+        locked = await lock(connection, self._agent, conversation)
         row = await connection.fetchrow(f"{rows.MESSAGES} WHERE m.agent = $1 AND m.name = $2", self._agent, name)
         delivered = apply_news(rows.message(row), news) if row else Delivered("Unknown")
+        ready = locked is not None and locked.ready
         if await write_news(connection, self._agent, name, delivered):
-            await requeue(connection, self._agent, conversation)
-        return delivered
+            ready = await requeue(connection, self._agent, conversation)
+        return delivered.result, ready
 
     async def release_held(self, connector: str, contact: str) -> Sequence[str]:
         """As the protocol says."""
