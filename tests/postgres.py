@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 import pwd
+import select
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -110,6 +112,20 @@ class Server:
         """As if the machine lost power, but for what the kernel has of its files."""
         self._end(signal.SIGQUIT)
 
+    def crash(self) -> None:
+        """SIGKILL of all its processes at once: the next start recovers from what was written."""
+        process, self._process = self._process, None
+        assert process is not None
+        # Stopped first: a postmaster that lives sees its children die, and would start others.
+        process.send_signal(signal.SIGSTOP)
+        children = [int(word) for word in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+        for pid in (process.pid, *children):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.wait()
+        for pid in children:
+            _gone(pid)  # its shared memory is in use until then, and no other server would start
+
     def _end(self, how: signal.Signals) -> None:
         process, self._process = self._process, None
         if process is not None:
@@ -160,6 +176,18 @@ class Server:
 def _die_with_parent() -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)
+
+
+def _gone(pid: int) -> None:
+    """Returns when a process that is not our child has ended."""
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        select.select([handle], [], [], READY_SECONDS)
+    finally:
+        os.close(handle)
 
 
 def _drain(process: subprocess.Popen[str]) -> None:

@@ -89,11 +89,11 @@ async def check(rig: Rig, phones: list[str], texts: dict[str, list[str]]) -> Tal
                 answered += 1
                 continue
             [message] = [one for one in inbound if word in _WORD.findall(one["spec"]["body"])]
-            reasons[word] = _reason(message, by_name, outbound)
+            reasons[word] = reason(message, by_name, outbound)
     return Tally(len(acknowledged), len(kept), answered, reasons)
 
 
-def _reason(message: dict[str, Any], executions: dict[str, Any], outbound: list[dict[str, Any]]) -> str:
+def reason(message: dict[str, Any], executions: dict[str, Any], outbound: list[dict[str, Any]]) -> str:
     """Why a message has no answer; fails if nothing says so."""
     status = message["status"]
     if said := status.get("error") or message["spec"].get("reason"):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import secrets as random_secrets
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -122,6 +123,7 @@ class Rig:
     """The database, with backend Postgres."""
     reader: PostgresLog | None = None
     pods: list[Pod] = field(default_factory=list)
+    _names: Iterator[int] = field(default_factory=itertools.count)
 
     @property
     def secrets(self) -> Path:
@@ -142,7 +144,7 @@ class Rig:
         self, revision: str = "support-v1", *, environment: Mapping[str, str] | None = None, serve: bool = True
     ) -> Pod:
         """A pod of a revision, ready and in the road."""
-        name = f"{revision}-{len(self.pods)}"
+        name = f"{revision}-{next(self._names)}"
         config = self.directory / f"{revision}.json"
         config.write_text(
             json.dumps(
@@ -211,8 +213,7 @@ class Rig:
                 while len(items := await self.twilio.inbox(number, wait=False)) < count:
                     await self.twilio.inbox(number, after=len(items))
         except TimeoutError:
-            logs = "\n".join(f"--- {pod.name}\n{tail(pod.process.log, 40)}" for pod in self.pods)
-            raise AssertionError(f"the phone shows {len(items)} of {count} messages\n{logs}") from None
+            raise AssertionError(f"the phone shows {len(items)} of {count} messages\n{self.told()}") from None
         return items
 
     async def until(
@@ -227,9 +228,12 @@ class Rig:
                 while not (found := await look()):
                     await asyncio.sleep(0.03)
         except TimeoutError:
-            logs = "\n".join(f"--- {pod.name}\n{tail(pod.process.log, 40)}" for pod in self.pods)
-            raise AssertionError(f"it did not come to that within {timeout:g} s\n{logs}") from None
+            raise AssertionError(f"it did not come to that within {timeout:g} s\n{self.told()}") from None
         return found
+
+    def told(self) -> str:
+        """The end of each pod's log."""
+        return "\n".join(f"--- {pod.name}\n{tail(pod.process.log, 40)}" for pod in self.pods)
 
     async def messages(self, direction: str | None = None, state: str | None = None) -> list[Manifest]:
         """Kept messages in the order of their receipt, as custom resources have them."""
