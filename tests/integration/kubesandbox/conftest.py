@@ -9,8 +9,10 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import aiohttp
+import pytest
 import pytest_asyncio
 from tests.integration.kubesandbox.world import TAINT, World
+from tests.patient import PatientClient
 
 from kubesandbox.assembly import Options, Sandbox
 from kubesandbox.client import Client, Config
@@ -21,19 +23,21 @@ NODE_ENVIRONMENT = {**os.environ, "SECRET_OF_THE_NODE": "leaked"}
 
 
 @pytest_asyncio.fixture
-async def world(kubeconfig: Path | None, tmp_path: Path) -> AsyncIterator[World]:
+async def world(request: pytest.FixtureRequest, kubeconfig: Path | None, tmp_path: Path) -> AsyncIterator[World]:
     async with AsyncExitStack() as stack:
         if kubeconfig is None:
-            sandbox = await stack.enter_async_context(Sandbox(Options(node=False)))
+            options = Options(node=False, hostile=request.config.getoption("--hostile"))
+            sandbox = await stack.enter_async_context(Sandbox(options))
             config = Config(server=sandbox.url)
         else:
             config = Config.load(kubeconfig)
-        client = await stack.enter_async_context(Client(config))
+        client = await stack.enter_async_context(PatientClient(config))
         name = f"node-{secrets.token_hex(4)}"
-        options = NodeOptions(
+        node_options = NodeOptions(
             name=name, root=tmp_path / "node", back_off_scale=0.02, environment=NODE_ENVIRONMENT, taints=(TAINT,)
         )
-        node = await stack.enter_async_context(Node(client, options))
+        nodes = await stack.enter_async_context(Client(config))
+        node = await stack.enter_async_context(Node(nodes, node_options))
         session = await stack.enter_async_context(aiohttp.ClientSession())
         namespace = f"t-{secrets.token_hex(4)}"
         await client.create(NAMESPACES, {"metadata": {"name": namespace}})

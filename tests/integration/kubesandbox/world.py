@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
 import aiohttp
+from tests.patient import is_passing
 
 from kubesandbox.client import ApiError, Client, Object, Resource
 from kubesandbox.client.resources import DEPLOYMENTS, EVENTS, JOBS, PODS
@@ -48,40 +49,43 @@ class World:
 
     async def until(self, resource: Resource, name: str, holds: Callable[[Object], object]) -> Object:
         """Watch one object until `holds` is true of it; the last state is in the failure's text."""
-        selectors = {"fieldSelector": f"metadata.name={name}"}
         last: Object | None = None
         try:
-            async with asyncio.timeout(SECONDS):
-                while True:
-                    items, version = await self.client.list(resource, self.namespace, selectors=selectors)
-                    for last in items:
-                        if holds(last):
-                            return last
-                    try:
-                        async for event, obj in self.client.watch(
-                            resource, self.namespace, resource_version=version, selectors=selectors
-                        ):
-                            if event in {"ADDED", "MODIFIED"}:
-                                last = obj
-                                if holds(obj):
-                                    return obj
-                    except ApiError as error:
-                        if not error.expired:
-                            raise
+            async with asyncio.timeout(SECONDS), aclosing(self._states(resource, f"metadata.name={name}")) as states:
+                async for state in states:
+                    last = state or last
+                    if state is not None and holds(state):
+                        return state
         except TimeoutError:
-            raise AssertionError(f"{resource.kind} {name} did not get there: {last and last.get('status')}") from None
+            pass
+        raise AssertionError(f"{resource.kind} {name} did not get there: {last and last.get('status')}")
 
     async def gone(self, resource: Resource, name: str) -> None:
-        selectors = {"fieldSelector": f"metadata.name={name}"}
-        async with asyncio.timeout(SECONDS):
-            items, version = await self.client.list(resource, self.namespace, selectors=selectors)
-            if not items:
-                return
-            async for event, _ in self.client.watch(
-                resource, self.namespace, resource_version=version, selectors=selectors
-            ):
-                if event == "DELETED":
+        async with asyncio.timeout(SECONDS), aclosing(self._states(resource, f"metadata.name={name}")) as states:
+            async for state in states:
+                if state is None:
                     return
+
+    async def _states(self, resource: Resource, field_selector: str) -> AsyncGenerator[Object | None]:
+        """What a selector finds, now and whenever it changes; None while there is nothing."""
+        selectors = {"fieldSelector": field_selector}
+        while True:
+            items, version = await self.client.list(resource, self.namespace, selectors=selectors)
+            for item in items or [None]:
+                yield item
+            try:
+                async for event, obj in self.client.watch(
+                    resource, self.namespace, resource_version=version, selectors=selectors
+                ):
+                    if event in {"ADDED", "MODIFIED"}:
+                        yield obj
+                    elif event == "DELETED":
+                        yield None
+            except ApiError as error:
+                if not error.expired and not is_passing(error):
+                    raise
+            except aiohttp.ClientError:
+                pass  # the connection broke: look again
 
     async def pod(self, name: str, command: list[str], *, container: Object | None = None, **spec: object) -> Object:
         body = {"name": "main", "image": "none", "command": command, **(container or {})}
@@ -107,8 +111,15 @@ class World:
 
         return await self.until(DEPLOYMENTS, name, settled)
 
-    def open_log(self, pod: str, **query: str) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        return self.client.open(PODS.path(self.namespace, pod, "log"), params=query)
+    @asynccontextmanager
+    async def open_log(self, pod: str, **query: str) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The log as it comes, asked for again while the API server is busy."""
+        while True:
+            async with self.client.open(PODS.path(self.namespace, pod, "log"), params=query) as response:
+                if response.status == 429 or response.status >= 500:
+                    continue
+                yield response
+                return
 
     async def log(self, pod: str, **query: str) -> str:
         async with self.open_log(pod, **query) as response:
@@ -126,15 +137,11 @@ class World:
 
     async def event(self, about: str, reason: str) -> Object:
         """The first Event of this reason, waited for."""
-        selectors = {"fieldSelector": f"involvedObject.name={about},reason={reason}"}
-        async with asyncio.timeout(SECONDS):
-            items, version = await self.client.list(EVENTS, self.namespace, selectors=selectors)
-            if items:
-                return items[0]
-            async for _, event in self.client.watch(
-                EVENTS, self.namespace, resource_version=version, selectors=selectors
-            ):
-                return event
+        selector = f"involvedObject.name={about},reason={reason}"
+        async with asyncio.timeout(SECONDS), aclosing(self._states(EVENTS, selector)) as states:
+            async for state in states:
+                if state is not None:
+                    return state
         raise AssertionError(f"no {reason} Event of {about}")
 
 
