@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from switchboard.log import bounds, cursors
 from switchboard.log.errors import LogUnavailable
 from switchboard.log.postgres.committing import BATCH_MAX, GroupCommit
 from switchboard.log.postgres.rows import attributes
-from switchboard.log.wakeups import Bell
+from switchboard.log.wakeups import ASK_SECONDS, Bell
 
 TIMES = st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(2200, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 
@@ -83,6 +84,26 @@ async def test_a_bell_rings_by_itself_when_something_falls_due() -> None:
         for _ in range(3):
             await anext(rings)
     assert asked == 2
+
+
+async def test_a_bell_that_never_rests_seldom_asks_what_falls_due() -> None:
+    bell, asked = Bell(), 0
+    rounds = 500
+
+    async def due() -> float:
+        nonlocal asked
+        asked += 1
+        asyncio.get_running_loop().call_soon(bell.ring)
+        return 60.0
+
+    async with aclosing(bell.rings(due)) as rings:
+        began = time.monotonic()
+        await anext(rings)
+        for _ in range(rounds):
+            asyncio.get_running_loop().call_soon(bell.ring)
+            await anext(rings)
+        took = time.monotonic() - began
+    assert 1 <= asked <= 1 + took / ASK_SECONDS < rounds
 
 
 class Disk:
