@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-
 ASK_SECONDS = 0.1
 """The least time between two questions for what falls due. Where messages never cease, each of them rings, and for each
 a store would be asked that has better things to do; what falls due is late by this at the most."""

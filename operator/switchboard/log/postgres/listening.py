@@ -23,8 +23,8 @@ log = logging.getLogger(__name__)
 CHANNEL = "switchboard"
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 NOTIFY_SECONDS = 0.02
-"""The least time between two NOTIFYs of a pod: each wakes all pods, and while messages never cease it tells them little.
-The first one goes at once."""
+"""The least time between two NOTIFYs of a pod: each wakes all pods, and while messages never cease it tells little. The
+first one goes at once."""
 CHECK_SECONDS = 20.0
 """A connection that nobody answers on is found in this time."""
 
