@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -126,5 +126,8 @@ class WebhookSettings(_Settings):
     """Seconds between two looks at Twilio for messages that no webhook brought."""
     settling_seconds: float = Field(default=20, ge=0)
     """Age that a message at Twilio has when its webhook is no longer waited for: Twilio tries for 15 seconds."""
+    delivery_ages: list[Annotated[float, Field(gt=0)]] = Field(default=[120, 3600, 21600], max_length=10)
+    """Ages in seconds at which a reply is looked up at Twilio whose delivery no callback told (JSON list), at the next
+    backfill. Empty: never."""
     missed_seconds: float = Field(default=3600, gt=0)
     """Age beyond which a message that no webhook brought is recorded and not answered."""

@@ -99,6 +99,10 @@ class Turn(Model):
     """The most messages that one answer is split into; what is beyond is cut with a note."""
     fallback_reply: str = Field(default="Sorry, something went wrong. Please try again later.", max_length=1600)
     """What is sent when every attempt failed. Empty: nothing."""
+    resend_unknown: bool = False
+    """Whether a reply is sent again (in at most three attempts in all) of which nobody confirmed within 120 seconds
+    that Twilio took it: the contact may then get it twice. Otherwise it is told as DeliveryUnknown and not sent again.
+    """
 
 
 class Autoscaling(Model):

@@ -182,10 +182,11 @@ class ConversationLog(LogReader, Protocol):
         what follows it in the turn goes on. Raises LeaseLost."""
         ...
 
-    async def unknown(self, turn: Turn, attempt: Attempt, *, error: str) -> None:
+    async def unknown(self, turn: Turn, attempt: Attempt, *, error: str, again: bool = False) -> None:
         """Nobody can say whether it was sent: `DeliveryUnknown`, not sent again. Raises LeaseLost.
 
         Not before `attempt.unconfirmed_after`, for a callback may yet tell: until then `release` the turn.
+        `again`: it stays `Sending`, for another attempt; a callback of this one still adopts.
         """
         ...
 
@@ -199,6 +200,13 @@ class ConversationLog(LogReader, Protocol):
 
     async def working(self, revision: str) -> int:
         """How many turns workers of this revision hold."""
+        ...
+
+    async def undelivered(
+        self, connector: str, *, since: datetime, until: datetime, limit: int = 50
+    ) -> Sequence[Message]:
+        """Replies that the provider took, made between these times (`until` not included), of which nobody told yet
+        whether they were delivered; oldest first."""
         ...
 
     async def replies_since(self, conversation: str, since: datetime) -> int:

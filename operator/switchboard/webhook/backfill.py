@@ -19,6 +19,7 @@ from switchboard.providers.twilio.opt_out import keyword
 from switchboard.providers.twilio.resources import Message
 from switchboard.webhook import metrics
 from switchboard.webhook.connectors import Connector, Connectors
+from switchboard.webhook.deliveries import Deliveries
 from switchboard.webhook.intake import Asking, Desk
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,8 @@ class Backfill:
     ask: Asking
     live: Callable[[], bool]
     """Whether this pod's revision is the one that looks."""
+    deliveries: Deliveries
+    """What is looked for under the same lease."""
     _doubts: dict[str, float] = field(default_factory=dict)
     _looked: dict[str, float] = field(default_factory=dict)
     _registered: dict[str, datetime] = field(default_factory=dict)
@@ -109,9 +112,12 @@ class Backfill:
             cursor = lease.cursor
             try:
                 if doubted or cursor is None or now - cursor > timedelta(seconds=self.interval / 2) + self.settling:
-                    async with asyncio.timeout(self.lease_seconds * 0.9):
+                    async with asyncio.timeout(self.lease_seconds * 0.6):
                         await self._record(connector, self._since(connector, cursor, now), now)
-                    cursor = now - self.settling
+                    until = now - self.settling
+                    since = cursor or max(connector.created, now - self.retention)
+                    await self.deliveries.look(connector, since, until, seconds=self.lease_seconds * 0.3)
+                    cursor = until
             finally:
                 await self.conversations.backfilled(lease, cursor)
         except (ProviderError, LogError, KubeError, TimeoutError) as error:

@@ -44,6 +44,11 @@ REPLY_SECONDS = Histogram(
 BACKFILLED = Counter(
     "switchboard_backfilled_messages", "Messages found at Twilio that no webhook had brought.", ["connector", "state"]
 )
+LOOKS = Counter(
+    "switchboard_delivery_looks",
+    "Replies looked up at Twilio because no callback told their end, by what that changed.",
+    ["connector", "result"],
+)
 ACCESS_REQUESTS = Counter(
     "switchboard_access_requests", "AccessRequests wanted, by what became of them.", ["connector", "outcome"]
 )

@@ -14,6 +14,7 @@ from switchboard.providers.twilio.api import TwilioConnections
 from switchboard.settings import WebhookSettings
 from switchboard.webhook.backfill import Backfill
 from switchboard.webhook.connectors import Connectors
+from switchboard.webhook.deliveries import Deliveries
 from switchboard.webhook.drain import Drain
 from switchboard.webhook.events import Events
 from switchboard.webhook.health import Health
@@ -93,6 +94,7 @@ class Pod:
                 settings.send_seconds,
                 settings.send_attempts,
                 Events(kube, config.namespace, settings.pod_name).delivery_unknown,
+                template.turn.resend_unknown,
             ),
             holder=settings.pod_name,
             revision=config.revision,
@@ -113,6 +115,7 @@ class Pod:
             retention,
             self._onboarding.ask,
             lambda: self.live.live,
+            Deliveries(conversations, [timedelta(seconds=age) for age in settings.delivery_ages]),
         )
         self._retention = Retention(conversations, retention, lambda: self.live.live)
         self._drain = Drain(

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from switchboard.log.errors import LogUnavailable, OptedOut
@@ -33,6 +33,8 @@ WINDOW = timedelta(hours=24)
 WINDOW_CLOSED = "WindowClosed: WhatsApp takes free text only within 24 hours after the person wrote."
 _MARGIN = 2.0
 """Seconds between the end of a request and the deadline that a successor waits for."""
+SENDS_MAX = 3
+"""Attempts to send a reply, whatever became of them, after which one in doubt is not sent again."""
 _LOOK_UP = 50
 _CLOCKS = timedelta(seconds=30)
 
@@ -63,6 +65,8 @@ class Sender:
     """That one request may take."""
     most_attempts: int
     tell: Telling
+    resend: bool = False
+    """Whether what nobody confirmed is sent again, and may thereby come twice."""
 
     async def send(self, held: Held) -> None:
         """Sends what the turn made, until all is settled or something has to wait. Raises LeaseLost."""
@@ -165,7 +169,7 @@ class Sender:
     async def _doubt(
         self, held: Held, connector: Connector | None, message: Message, attempt: Attempt, *, ended: bool
     ) -> bool:
-        """An attempt that nobody confirmed: found at Twilio, or waited for, or told. Never made again.
+        """An attempt that nobody confirmed: found at Twilio, or waited for, or told. Made again only if that was asked.
 
         `ended`: its request is surely over.
         """
@@ -178,6 +182,8 @@ class Sender:
                 return True
         if datetime.now(UTC) < attempt.unconfirmed_after:
             return False
+        if self.resend and connector is not None and attempt.number < SENDS_MAX:
+            return await self._send_again(held, connector, message, attempt)
         said = "DeliveryUnknown: nobody confirmed that Twilio took it. It was not sent again."
         await held.write("unknown", lambda turn: self.conversations.unknown(turn, attempt, error=said))
         label = connector.label if connector else ""
@@ -186,6 +192,13 @@ class Sender:
         log.error("a reply may not have been sent", extra={"attempt": attempt.id, "message_name": message.name})
         await self.tell(connector, message)
         return True
+
+    async def _send_again(self, held: Held, connector: Connector, message: Message, attempt: Attempt) -> bool:
+        said = "DeliveryUnknown: nobody confirmed that Twilio took it. It is sent again, as turn.resendUnknown asks."
+        await held.write("unknown", lambda turn: self.conversations.unknown(turn, attempt, error=said, again=True))
+        metrics.SENDS.labels(connector.label, "sent_again").inc()
+        log.warning("a reply that may have been sent is sent again", extra={"attempt": attempt.id})
+        return await self._settle(held, connector, replace(message, attempt=None, attempts=attempt.number))
 
     async def _look_up(
         self, turn: Turn, connector: Connector, message: Message, attempt: Attempt

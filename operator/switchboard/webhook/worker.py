@@ -22,8 +22,8 @@ from switchboard.webhook.turns import Again, Runner
 log = logging.getLogger(__name__)
 
 AFTERTHOUGHTS = (0.25, 1.0, 4.0)
-"""Seconds after which a worker that found nothing looks again, should whoever had locked what it was woken for have died
-before it rang. Without a new wake-up it then rests."""
+"""Seconds after which a worker that found nothing looks again, should whoever had locked what it was woken for have
+died before it rang. Without a new wake-up it then rests."""
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from tests.integration.webhook.conftest import Databases
 from tests.integration.webhook.rig import Pod, Rig
 from tests.integration.webhook.roads import Wire
 
-from switchboard.sandbox.twilio.control_models import FaultSpec
+from switchboard.sandbox.twilio.control_models import DeliveryPlan, FaultSpec, Step
 
 pytestmark = pytest.mark.cluster
 MakeFaulty = Callable[..., Awaitable[Rig]]
@@ -69,6 +69,86 @@ async def test_a_reply_of_which_nobody_knows_is_told_and_not_sent_again(
     assert (event["reason"], event["involvedObject"]["name"]) == ("DeliveryUnknown", "sms")
     assert ann not in str(event)
     assert (await pod.metrics())['switchboard_delivery_unknown_total{connector="sms"}'] == 1
+
+
+async def test_where_it_is_asked_a_reply_in_doubt_is_sent_again_and_all_of_it_is_on_record(
+    make_faulty: MakeFaulty, number: Number, backend: dict[str, str]
+) -> None:
+    rig = await make_faulty(turn={"resendUnknown": True}, **backend)
+    pod = await rig.start()
+    await rig.twilio.fault(sending(rig, status=500))
+    ann = number()
+    texts = {ann: ["echo ann-0", "echo ann-1"]}
+    for text in texts[ann]:
+        await rig.text(ann, text, wait=True)
+    await settle(rig, 2)
+    assert (await check(rig, [ann], texts)).answered == 2
+    first, *_ = await rig.messages("Outbound", "Sent")
+    assert first["status"]["attempts"] == 2
+    assert await rig.events() == []
+    assert (await pod.metrics())['switchboard_sends_total{connector="sms",outcome="sent_again"}'] == 1
+
+
+async def test_a_reply_that_stays_in_doubt_is_sent_three_times_at_most_and_then_told(
+    make_faulty: MakeFaulty, number: Number
+) -> None:
+    rig = await make_faulty(turn={"resendUnknown": True}, settings={"UNCONFIRMED": "0.5"})
+    await rig.start()
+    await rig.twilio.fault(sending(rig, status=500, times=None))
+    ann = number()
+    texts = {ann: ["echo ann-0"]}
+    await rig.text(ann, texts[ann][0], wait=True)
+    await settle(rig, 1)
+    tally = await check(rig, [ann], texts)
+    assert tally.unanswered["ann-0"].startswith("DeliveryUnknown")
+    [reply] = await rig.messages("Outbound")
+    assert reply["status"]["attempts"] == 3
+    posted = [one for one in await rig.twilio.requests() if one.account == rig.account and one.method == "POST"]
+    assert len(posted) == 3
+    assert [event["reason"] for event in await rig.events()] == ["DeliveryUnknown"]
+
+
+async def test_a_delivery_whose_callbacks_found_no_pod_is_looked_up_at_twilio(
+    make_faulty: MakeFaulty, number: Number, backend: dict[str, str]
+) -> None:
+    looks = {"SWITCHBOARD_DELIVERY_AGES": "[0.2]", "SWITCHBOARD_BACKFILL_SECONDS": "0.5"}
+    rig = await make_faulty(settings=looks, **backend)
+    await rig.start()
+    ann, bob = number(), number()
+    steps = [Step(status="sending"), Step(status="sent")]
+    await rig.twilio.plan(DeliveryPlan(account=rig.account, to=ann, callbacks=[]))
+    await rig.twilio.plan(DeliveryPlan(account=rig.account, to=bob, callbacks=[], steps=steps))
+    for phone in (ann, bob):
+        await rig.text(phone, "echo hello-1")
+        await rig.phone(phone, 1)
+    await rig.until(lambda: _delivery(rig, ann, "Delivered"))
+    # Where Twilio never says more it is asked as often as there are ages, and no more.
+    await rig.until(lambda: _delivery(rig, bob, "Sent"))
+    [reply] = [one for one in await rig.messages("Outbound") if one["spec"]["to"] == bob]
+    path = f"/2010-04-01/Accounts/{rig.account}/Messages/{reply['status']['providerMessageId']}.json"
+
+    async def asked() -> int:
+        return len([one for one in await rig.twilio.requests() if one.method == "GET" and one.path == path])
+
+    async def listed() -> int:
+        listing = f"/2010-04-01/Accounts/{rig.account}/Messages.json"
+        return len([one for one in await rig.twilio.requests() if one.method == "GET" and one.path == listing])
+
+    await rig.until(lambda: _at_least(asked, 1))
+    later = await listed() + 4
+    await rig.until(lambda: _at_least(listed, later))
+    assert await asked() == 1
+
+
+async def _at_least(count: Callable[[], Awaitable[int]], wanted: int) -> bool:
+    return await count() >= wanted
+
+
+async def _delivery(rig: Rig, phone: str, delivery: str) -> bool:
+    return any(
+        one["spec"]["to"] == phone and one["status"].get("delivery") == delivery
+        for one in await rig.messages("Outbound")
+    )
 
 
 async def _count(rig: Rig, state: str, count: int) -> bool:

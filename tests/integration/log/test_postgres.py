@@ -12,7 +12,7 @@ from unittest import mock
 import asyncpg
 import pytest
 from tests.integration.log import on_postgres
-from tests.integration.log.harness import CONTACT, World, conversation, open_log, replies
+from tests.integration.log.harness import CONNECTOR, CONTACT, World, conversation, open_log, replies
 from tests.postgres import Server
 
 from switchboard.log.errors import LogError, LogMisconfigured, LogUnavailable, SchemaMismatch
@@ -318,6 +318,7 @@ async def test_no_query_reads_a_whole_table(database: World) -> None:
     await reader.known("twilio", "AC", [f"SM{index}" for index in range(5)])
     await reader.replies_since(name, now)
     await reader.working("support-v1")
+    await reader.undelivered(CONNECTOR, since=now - timedelta(minutes=10), until=now - timedelta(minutes=5))
     await reader.expire(now - timedelta(days=1))
     await reader.claim("pod-b", "support-v1", seconds=30, live=True)
     await reader.record(database.inbound("one more", contact=contacts[3]))

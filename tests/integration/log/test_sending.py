@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
-from tests.integration.log.harness import LEASE, World, replies
+from tests.integration.log.harness import CONNECTOR, LEASE, World, replies
 
 from switchboard.log.errors import LeaseLost, OptedOut
-from switchboard.log.records import DeliveryNews, DeliveryResult
+from switchboard.log.protocol import UNCONFIRMED_SECONDS
+from switchboard.log.records import DeliveryNews, DeliveryResult, Message
 from switchboard.providers.base import DeliveryState
 
 QUEUED, SENT, DELIVERED, READ = (
@@ -120,6 +122,59 @@ async def test_an_attempt_of_the_dead_is_waited_out_then_told_and_not_made_again
     assert await world.claim(other, "pod-b") is None
     await world.seen()
     assert await world.states(name) == [("hello", "Answered"), ("answer", "DeliveryUnknown")]
+
+
+async def test_what_is_in_doubt_is_sent_again_where_that_is_asked_and_the_first_attempt_may_still_adopt(
+    world: World,
+) -> None:
+    name = await world.told()
+    turn, part, first = await world.begun()
+    with pytest.raises(ValueError, match="may yet be confirmed"):
+        await world.log.unknown(turn, first, error="Nobody confirmed it.", again=True)
+    await world.advance(UNCONFIRMED_SECONDS + 1)
+    turn = await world.claimed(holder="pod-b")
+    assert [one.attempt and one.attempt.id for one in turn.outbound] == [first.id]
+    await world.log.unknown(turn, first, error="Nobody confirmed it.", again=True)
+    kept = await world.one(part.name)
+    assert (kept.state, kept.attempt, kept.attempts, kept.error) == ("Sending", None, 1, "Nobody confirmed it.")
+    second = await world.log.begin_attempt(turn, kept, seconds=10)
+    assert (second.number, second.id) == (2, f"{part.name}.2")
+    assert await world.log.deliver(DeliveryNews("SM1", DeliveryState.SENT, attempt=first.id)) == "Adopted"
+    assert await world.log.deliver(DeliveryNews("SM2", DeliveryState.SENT, attempt=second.id)) == "Contradicted"
+    await world.log.release(turn)
+    assert await world.states(name) == [("hello", "Answered"), ("answer", "Sent")]
+    assert await world.claim() is None
+
+
+async def test_replies_whose_delivery_nobody_told_are_found_by_connector_and_time(world: World) -> None:
+    made: dict[str, Message] = {}
+    for index, (body, state) in enumerate(
+        [("queued", DeliveryState.QUEUED), ("sent", DeliveryState.SENT), ("delivered", DeliveryState.DELIVERED)]
+    ):
+        await world.told(contact=f"+1500555020{index}")
+        turn, part, attempt = await world.begun(body)
+        await world.log.confirm(turn, attempt, f"SM{index}", DeliveryState.QUEUED)
+        await world.log.deliver(DeliveryNews(f"SM{index}", state))
+        await world.log.release(turn)
+        made[body] = part
+    await world.told(contact="+15005550203")
+    turn, part, attempt = await world.begun("refused")
+    await world.log.refuse(turn, attempt, code=21610, error="opted out")
+    await world.log.release(turn)
+    await world.told(contact="+15005550204")
+    await world.begun("under way")
+    await world.seen()
+    begin, end = made["queued"].time, await world.now() + timedelta(seconds=1)
+
+    async def found(connector: str = CONNECTOR, since: datetime = begin, until: datetime = end, limit: int = 9) -> Any:
+        kept = await world.log.undelivered(connector, since=since, until=until, limit=limit)
+        return [(message.body, message.provider_message_id) for message in kept]
+
+    assert await found() == [("queued", "SM0"), ("sent", "SM1")]
+    assert await found(limit=1) == [("queued", "SM0")]
+    assert await found(since=made["sent"].time) == [("sent", "SM1")]
+    assert await found(until=made["sent"].time) == [("queued", "SM0")]
+    assert await found(connector="another") == []
 
 
 async def test_nothing_is_given_up_before_its_time(world: World) -> None:

@@ -186,9 +186,9 @@ class PostgresLog:
         """As the protocol says."""
         await self._open.sending.refuse(turn, attempt, code=code, error=error, retry_at=retry_at)
 
-    async def unknown(self, turn: Turn, attempt: Attempt, *, error: str) -> None:
+    async def unknown(self, turn: Turn, attempt: Attempt, *, error: str, again: bool = False) -> None:
         """As the protocol says."""
-        await self._open.sending.unknown(turn, attempt, error=error)
+        await self._open.sending.unknown(turn, attempt, error=error, again=again)
 
     async def cancel(self, turn: Turn, message: Message, *, error: str) -> None:
         """As the protocol says."""
@@ -201,6 +201,12 @@ class PostgresLog:
     async def working(self, revision: str) -> int:
         """As the protocol says."""
         return await self._open.turns.working(revision)
+
+    async def undelivered(
+        self, connector: str, *, since: datetime, until: datetime, limit: int = 50
+    ) -> Sequence[Message]:
+        """As the protocol says."""
+        return await self._open.reading.undelivered(connector, since=since, until=until, limit=limit)
 
     async def replies_since(self, conversation: str, since: datetime) -> int:
         """As the protocol says."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import TypeVar, get_args
 
 import asyncpg
@@ -12,8 +13,10 @@ from switchboard.log import cursors
 from switchboard.log.postgres import rows
 from switchboard.log.postgres.connection import Database
 from switchboard.log.records import Conversation, Execution, Message, Page, Query
+from switchboard.providers.base import DeliveryState
 
 PROVIDERS: list[str] = list(get_args(Provider))
+FINAL = [state.value for state in DeliveryState if state.final]
 
 T = TypeVar("T")
 
@@ -62,6 +65,19 @@ class Reading:
                 *(self._agent, name),
             )
         return rows.execution(row, self._name) if row else None
+
+    async def undelivered(self, connector: str, *, since: datetime, until: datetime, limit: int) -> Sequence[Message]:
+        """As the protocol says."""
+        async with self._database.connection() as connection:
+            found = await connection.fetch(
+                f"{rows.MESSAGES} WHERE m.agent = $1 AND m.provider = ANY($2) AND m.time >= $3 AND m.time < $4"
+                " AND m.outbound AND m.provider_message_id IS NOT NULL AND m.state = 'Sent'"
+                " AND (m.delivery IS NULL OR m.delivery <> ALL($5)) AND (SELECT c.connector"
+                " FROM switchboard_conversations c WHERE c.agent = $1 AND c.name = m.conversation) = $6"
+                " ORDER BY m.time, m.id LIMIT $7",
+                *(self._agent, PROVIDERS, since, until, FINAL, connector, limit),
+            )
+        return [rows.message(row) for row in found]
 
     async def history(self, conversation: str, *, before: int | None, limit: int) -> Sequence[Message]:
         """As the protocol says."""

@@ -117,7 +117,7 @@ class Sending:
 
         await self._database.transaction(write)
 
-    async def unknown(self, turn: Turn, attempt: Attempt, *, error: str) -> None:
+    async def unknown(self, turn: Turn, attempt: Attempt, *, error: str, again: bool) -> None:
         """As the protocol says."""
 
         async def write(connection: Connection) -> None:
@@ -130,9 +130,10 @@ class Sending:
             if early:
                 raise ValueError(f"attempt {attempt.id} may yet be confirmed: release the turn until unconfirmed_after")
             await connection.execute(
-                f"UPDATE switchboard_messages SET {_NO_ATTEMPT}, state = 'DeliveryUnknown', open = false, error = $4"
+                f"UPDATE switchboard_messages SET {_NO_ATTEMPT}, open = $5, error = $4,"
+                " state = CASE WHEN $5 THEN state ELSE 'DeliveryUnknown' END"
                 " WHERE agent = $1 AND name = $2 AND attempt_fence IS NOT NULL AND attempts = $3 AND state = 'Sending'",
-                *(self._agent, attempt.message, attempt.number, bounds.clean(error, bounds.REASON_MAX)),
+                *(self._agent, attempt.message, attempt.number, bounds.clean(error, bounds.REASON_MAX), again),
             )
 
         await self._database.transaction(write)

@@ -194,9 +194,9 @@ class ResourcesLog:
         """As the protocol says."""
         await self._sending.refuse(turn, attempt, code=code, error=error, retry_at=retry_at)
 
-    async def unknown(self, turn: Turn, attempt: Attempt, *, error: str) -> None:
+    async def unknown(self, turn: Turn, attempt: Attempt, *, error: str, again: bool = False) -> None:
         """As the protocol says."""
-        await self._sending.unknown(turn, attempt, error=error)
+        await self._sending.unknown(turn, attempt, error=error, again=again)
 
     async def cancel(self, turn: Turn, message: Message, *, error: str) -> None:
         """As the protocol says."""
@@ -209,6 +209,12 @@ class ResourcesLog:
     async def working(self, revision: str) -> int:
         """As the protocol says."""
         return self._turns.working(revision)
+
+    async def undelivered(
+        self, connector: str, *, since: datetime, until: datetime, limit: int = 50
+    ) -> Sequence[Message]:
+        """As the protocol says."""
+        return self._reading.undelivered(connector, since=since, until=until, limit=limit)
 
     async def replies_since(self, conversation: str, since: datetime) -> int:
         """As the protocol says."""

@@ -41,6 +41,19 @@ class Reading:
             records = [record for record in records if record.sequence < before]
         return records[-limit:]
 
+    def undelivered(self, connector: str, *, since: datetime, until: datetime, limit: int) -> Sequence[Message]:
+        """As the protocol says."""
+        found = [
+            kept.record
+            for kept in self._index.messages.values()
+            if kept.record.direction == "Outbound"
+            and kept.connector == connector
+            and since <= kept.record.time < until
+            and kept.record.state == "Sent"
+            and not (kept.record.delivery and kept.record.delivery.final)
+        ]
+        return sorted(found, key=lambda record: (record.time, record.name))[:limit]
+
     def conversations(self, query: Query, *, cursor: str | None, limit: int) -> Page[Conversation]:
         """As the protocol says."""
         found = (current(thread, thread.conversation) for thread in self._chosen(query) if thread.conversation)

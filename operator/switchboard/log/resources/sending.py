@@ -89,11 +89,12 @@ class Sending:
         after: Object = {"state": "Failed"} if retry_at is None else {"notBefore": stamp(retry_at)}
         await self._end(turn, attempt, said | after)
 
-    async def unknown(self, turn: Turn, attempt: Attempt, *, error: str) -> None:
+    async def unknown(self, turn: Turn, attempt: Attempt, *, error: str, again: bool) -> None:
         """As the protocol says."""
         if self._clock.now() < attempt.unconfirmed_after:
             raise ValueError(f"attempt {attempt.id} may yet be confirmed: release the turn until unconfirmed_after")
-        await self._end(turn, attempt, {"state": "DeliveryUnknown", "attempt": None, "error": error[:1024]})
+        state = "Sending" if again else "DeliveryUnknown"
+        await self._end(turn, attempt, {"state": state, "attempt": None, "error": error[:1024]})
 
     async def _end(self, turn: Turn, attempt: Attempt, status: Object) -> None:
         def change(kept: KeptMessage) -> Object | None:
