@@ -10,6 +10,7 @@ from datetime import datetime
 from switchboard.api.meta import FIELD_MANAGER
 from switchboard.controller import metrics
 from switchboard.controller.store import Store
+from switchboard.kube import events
 from switchboard.kube.client import KubeApi
 from switchboard.kube.errors import Conflict, Forbidden, Invalid, KubeError, NotFound
 from switchboard.kube.resources import EVENTS, ROLE_BINDINGS, Object, ResourceType
@@ -155,7 +156,7 @@ class Applier:
             "reportingInstance": self._instance,
         }
         try:
-            await self._api.create(EVENTS, obj)
+            await events.post(self._api, obj)
             metrics.WRITES.labels("create", EVENTS.plural).inc()
         except Forbidden as error:
             level = logging.DEBUG if error.namespace_terminating else logging.WARNING

@@ -15,11 +15,14 @@ from yarl import URL
 
 from switchboard.kube import watching
 from switchboard.kube.access import Access, discover
-from switchboard.kube.errors import Unavailable, from_status
+from switchboard.kube.errors import TooManyRequests, Unavailable, from_status
 from switchboard.kube.resources import Object, ResourceType
 from switchboard.kube.watching import Changed, Synced
 
 REQUEST_SECONDS = 30.0
+THROTTLED_TRIES = 3
+THROTTLED_SECONDS = 2.0
+"""A longer Retry-After is for the caller to wait out."""
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
@@ -266,6 +269,15 @@ class KubeApi:
     ) -> Object:
         if self.observer is not None:
             await self.observer(verb, resource, subresource)
+        # 429: the server did nothing, and says when it may be asked again. client-go does so for every verb.
+        for _ in range(THROTTLED_TRIES - 1):
+            try:
+                return await self._request(method, path, params=params, body=body, content=content, accept=accept)
+            except TooManyRequests as error:
+                if error.retry_after is None or error.retry_after > THROTTLED_SECONDS:
+                    raise
+                pause = error.retry_after
+            await asyncio.sleep(pause)
         return await self._request(method, path, params=params, body=body, content=content, accept=accept)
 
     async def _request(

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from switchboard.api.meta import API_VERSION
+from switchboard.kube import events
 from switchboard.kube.client import KubeApi
 from switchboard.kube.errors import KubeError
-from switchboard.kube.resources import EVENTS, Object
+from switchboard.kube.resources import Object
 from switchboard.log.records import Message
 from switchboard.webhook.connectors import Connector
 
@@ -60,6 +61,6 @@ class Events:
             "count": 1,
         }
         try:
-            await self.kube.create(EVENTS, event)
+            await events.post(self.kube, event)
         except KubeError as error:
             log.warning("an Event could not be written", extra={"reason": reason, "error": str(error)})

@@ -13,7 +13,7 @@ from unittest import mock
 from tests import patient
 from tests.integration.log.harness import KEY, Clock, Dying
 
-from switchboard.kube.client import KubeApi, connect
+from switchboard.kube.client import KubeApi
 from switchboard.kube.resources import CONVERSATIONS, EXECUTIONS, MESSAGES, NAMESPACES, ResourceType
 from switchboard.log.protocol import ConversationLog
 from switchboard.log.resources import ResourcesLog
@@ -31,7 +31,8 @@ class OnCluster:
         self._exits = exits
 
     async def open(self, agent: str, max_messages: int, dying: Dying | None = None) -> ConversationLog:
-        api = await connect(self._kubeconfig)
+        # A log that is away says LogUnavailable, and its pod asks again: these tests ask once.
+        api = await patient.connect(self._kubeconfig)
         if dying is not None:
             for name in ("create", "replace", "merge_patch", "delete"):
                 setattr(api, name, _mortal(dying, getattr(api, name)))

@@ -174,15 +174,15 @@ class Desk:
 
     async def event(self, wanted: str, count: int = 1) -> list[Object]:
         """The Events of a reason, once there are `count`."""
-        found: list[Object] = []
+        found: dict[str, Object] = {}
         watch = self.kubectl.api.watch(resources.EVENTS, self.namespace)
-        async for change in watch:
+        async for change in watch:  # what was seen may be listed again
             items = change.items if hasattr(change, "items") else [change.object]
-            found += [item for item in items if item["reason"] == wanted]
+            found |= {item["metadata"]["uid"]: item for item in items if item["reason"] == wanted}
             if len(found) >= count:
                 break
         await watch.aclose()
-        return found
+        return list(found.values())
 
     async def reasons(self) -> list[str]:
         """The reasons of all Events so far."""

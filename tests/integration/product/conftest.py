@@ -51,7 +51,8 @@ class Tenant:
         control = self.product.twilio.control
         before = len(await control.inbox(self.person, wait=False))
         await control.text(self.person, self.number, text, channel=channel)
-        return str((await control.next_message(self.person, after=before)).body)
+        # A text that came before its route led here is found at Twilio half a minute later.
+        return str((await control.next_message(self.person, after=before, timeout=90)).body)
 
     async def at_twilio(self) -> NumberSpec:
         """The number as Twilio has it now."""

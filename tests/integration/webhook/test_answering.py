@@ -230,7 +230,8 @@ async def test_stop_is_not_answered_cancels_what_waits_and_start_opens_again(mak
         bodies = [item.body for item in await rig.twilio.inbox(ann, wait=False)]
         await rig.until(lambda: _shown(rig, ann, "welcome back"))
     assert "too late" not in bodies
-    states = [one["status"]["state"] for one in await rig.messages("Inbound")]
+    inbound = await rig.settled(5, "Answered", "Ignored")
+    states = [one["status"]["state"] for one in inbound]
     assert states == ["Answered", "Ignored", "Ignored", "Ignored", "Answered"]
 
 

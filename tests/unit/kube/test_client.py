@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from switchboard.kube import watching
+from switchboard.kube import events, watching
 from switchboard.kube.access import Access, Token
 from switchboard.kube.client import Changed, KubeApi, Synced
 from switchboard.kube.errors import (
@@ -77,6 +77,45 @@ async def test_each_answer_is_its_own_error(code: int, reason: str, kind: type[K
             await client.get(AGENTS, "support", "acme")
     assert type(caught.value) is kind
     assert str(caught.value) == f"{reason} it is"
+
+
+async def test_a_busy_server_is_asked_again_when_it_said_that_it_may_be() -> None:
+    asked = 0
+
+    async def answer(_: web.Request) -> web.Response:
+        nonlocal asked
+        asked += 1
+        return status(429, "TooManyRequests", details={"retryAfterSeconds": 0}) if asked < 3 else web.json_response({})
+
+    async with api(answer) as client:
+        assert await client.get(AGENTS, "support", "acme") == {}
+    assert asked == 3
+
+
+async def test_a_long_wait_is_left_to_the_caller() -> None:
+    asked = 0
+
+    async def answer(_: web.Request) -> web.Response:
+        nonlocal asked
+        asked += 1
+        return status(429, "TooManyRequests", details={"retryAfterSeconds": 60})
+
+    async with api(answer) as client:
+        with pytest.raises(TooManyRequests) as caught:
+            await client.get(AGENTS, "support", "acme")
+    assert (asked, caught.value.retry_after) == (1, 60)
+
+
+async def test_an_event_is_told_again_while_the_server_is_away_and_no_more_than_once() -> None:
+    names: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        names.append((await request.json())["metadata"]["name"])
+        return status(500, "InternalError") if len(names) == 1 else status(409, "AlreadyExists")
+
+    async with api(answer) as client:
+        await events.post(client, {"metadata": {"name": "told.1", "namespace": "acme"}})
+    assert names == ["told.1", "told.1"]
 
 
 async def test_an_error_names_the_fields_and_the_wait() -> None:

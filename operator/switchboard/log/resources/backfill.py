@@ -12,7 +12,7 @@ from switchboard.log.clock import Clock
 from switchboard.log.errors import LeaseLost
 from switchboard.log.records import Backfill
 from switchboard.log.resources.objects import stamp
-from switchboard.log.resources.store import Store
+from switchboard.log.resources.store import CONFLICTS_MAX, Store
 
 CURSOR = f"{GROUP}/backfilled-until"
 
@@ -51,14 +51,16 @@ class Backfills:
 
     async def done(self, backfill: Backfill, cursor: datetime | None) -> None:
         """As the protocol says."""
-        known = await self._read(backfill.connector)
-        spec = dict(known.get("spec", {})) if known else {}
-        if known is None or spec.get("leaseTransitions") != backfill.fence:
-            raise LeaseLost(f"another pod looks for what connector {backfill.connector} missed")
-        before = _cursor(known)
-        furthest = max((time for time in (before, cursor) if time is not None), default=None)
-        if not await self._write(backfill.connector, known, spec | {"holderIdentity": None}, furthest):
-            raise LeaseLost(f"another pod looks for what connector {backfill.connector} missed")
+        for _ in range(CONFLICTS_MAX):  # a conflict says that it was written, and the fence by whom
+            known = await self._read(backfill.connector)
+            spec = dict(known.get("spec", {})) if known else {}
+            if known is None or spec.get("leaseTransitions") != backfill.fence:
+                break
+            before = _cursor(known)
+            furthest = max((time for time in (before, cursor) if time is not None), default=None)
+            if await self._write(backfill.connector, known, spec | {"holderIdentity": None}, furthest):
+                return
+        raise LeaseLost(f"another pod looks for what connector {backfill.connector} missed")
 
     async def _read(self, connector: str) -> Object | None:
         try:
