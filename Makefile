@@ -1,5 +1,6 @@
 # Every step of CI and of a release is a target here, so that a person can run it.
 PYTHON ?= python3.11
+SEED ?= 1
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
@@ -8,7 +9,7 @@ CHARTS ?= oci://ghcr.io/switchboard-dev/charts
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-.PHONY: demo test check format bench crds lock e2e image chart wheel publish-image publish-chart clean
+.PHONY: demo test test-hostile check format bench crds lock e2e image chart wheel publish-image publish-chart clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -36,6 +37,10 @@ demo: $(VENV)/.sandbox ## the whole product on this machine: no cluster, no Twil
 
 test: $(VENV)/.dev ## every test; ARGS="--kubeconfig FILE" runs the cluster tests on another cluster
 	@$(BIN)/python -m pytest -n 3 --dist worksteal --reruns 2 $(ARGS)
+
+test-hostile: $(VENV)/.dev ## the tests on clusters, on clusters at their worst; SEED=N makes the same choices again
+	@$(BIN)/python -m pytest -n 2 --dist worksteal --hostile $(SEED) --timeout 300 --ignore tests/integration/demo \
+		--ignore tests/integration/engines tests/integration $(ARGS)
 
 check: $(VENV)/.dev ## lint, types, import rules, generated files fresh
 	@$(BIN)/ruff check .
