@@ -4,38 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Sequence
 from datetime import datetime
 
 from switchboard.api.agent import Agent, AgentRevision, AgentTemplate
 from switchboard.api.connector import TwilioConnector
 from switchboard.api.meta import ANNOTATION_AWAITED, API_VERSION, LABEL_AGENT, LABEL_REVISION
 from switchboard.api.reasons import AgentReason
-from switchboard.controller.applying import NotOurs
 from switchboard.controller.context import AGENT, Context
 from switchboard.controller.instructions import Instructions
 from switchboard.controller.lull import Lull
+from switchboard.controller.making import Making
 from switchboard.controller.queue import Key
 from switchboard.kube import resources
 from switchboard.kube.errors import AlreadyExists, Conflict, Forbidden, Invalid, NotFound
-from switchboard.kube.resources import Object, ResourceType
+from switchboard.kube.resources import Object
 from switchboard.reconcile import agents, binding, failures, revisions, routes, secrets, workloads
 from switchboard.reconcile.outcome import Event, Mend, Problem
 from switchboard.reconcile.revisions import Known, Plan, Workload
 
 log = logging.getLogger(__name__)
-
-OF_REVISION: tuple[ResourceType, ...] = (
-    resources.HPAS,
-    resources.PDBS,
-    resources.DEPLOYMENTS,
-    resources.ROLE_BINDINGS,
-    resources.SERVICE_ACCOUNTS,
-    resources.CONFIG_MAPS,
-)
-"""What runs a revision, in the order in which it goes."""
-BY_KIND = {resource.kind: resource for resource in (*OF_REVISION, resources.SERVICES, resources.INGRESSES)}
-BY_KIND["HTTPRoute"] = resources.HTTP_ROUTES
 
 
 class AgentReconciler:
@@ -45,6 +32,7 @@ class AgentReconciler:
         self._context = context
         self._contact_keys: dict[str, str] = {}
         self._lull = Lull()
+        self._making = Making(context)
         self.instructions = Instructions(context.api, context.enqueue)
         settings = context.settings
         self._platform = workloads.Platform(
@@ -72,6 +60,7 @@ class AgentReconciler:
         if agent is None or agent.metadata.deletion_timestamp is not None:
             self.instructions.forget(key)
             self._lull.forget(key)
+            self._making.forget(key)
             return None
         now = context.now()
         template, problem = await self._template(key, agent)
@@ -82,7 +71,7 @@ class AgentReconciler:
                 return None
             raise
         if not agent.status.conditions:  # what runs it takes a while to be applied
-            await self._report(agent, plan, known, None, now)
+            await self._report_first(agent, plan, known, now)
             agent = context.store.model(Agent, resources.AGENTS, key.namespace, key.name) or agent
         blocked = await self._run(agent, plan, known)
         plan = self._settled(plan, blocked)
@@ -92,6 +81,7 @@ class AgentReconciler:
             await self._stop(agent, name, plan)
         for name in plan.drop:
             await self._drop(agent, name)
+        await self._report_revisions(agent, plan, known, now)
         return await self._report(agent, plan, known, blocked, now)
 
     # Revisions
@@ -204,7 +194,12 @@ class AgentReconciler:
             if problem is None:
                 key = await self._contact_key(agent.metadata.namespace)
                 wanted = workloads.Revision(agent, revision, log_spec, uses, facts, key)
-                problem = await self._apply(workloads.manifests(wanted, self._platform))
+                problem = await self._making.ensure(
+                    agent,
+                    name,
+                    (revision.metadata.uid, log_spec, uses, facts, key),
+                    lambda wanted=wanted: workloads.manifests(wanted, self._platform),  # type: ignore[misc]
+                )
                 await self._remove_optional(agent, revision)
             if name == plan.desired:
                 trouble = problem
@@ -233,16 +228,6 @@ class AgentReconciler:
         found = self._context.store.model(TwilioConnector, resources.TWILIO_CONNECTORS, agent.metadata.namespace, name)
         return found if found is not None and found.metadata.deletion_timestamp is None else None
 
-    async def _apply(self, objects: Sequence[Object]) -> Problem | None:
-        for obj in objects:
-            try:
-                await self._context.applier.ensure(BY_KIND[obj["kind"]], obj)
-            except NotOurs as error:
-                return Problem(AgentReason.NAME_TAKEN, str(error), Mend.ARRIVE)
-            except Invalid as error:
-                return Problem(AgentReason.INVALID, f"The {obj['kind']} that it needs is not valid: {error}")
-        return None
-
     async def _remove_optional(self, agent: Agent, revision: AgentRevision) -> None:
         """Removes what an earlier version of the operator, or of its settings, wanted and this one does not."""
         webhook, namespace = revision.spec.webhook, agent.metadata.namespace
@@ -261,14 +246,16 @@ class AgentReconciler:
         serving = plan.live or plan.desired
         if serving is None or serving not in known.revisions:
             return None
-        objects = [routes.service(agent, serving, awaited=plan.live is None)]
-        route = routes.route(agent, self._addresses(agent, known.revisions[serving]), self._routing)
-        if route is not None:
-            objects.append(route)
-        problem = await self._apply(objects)
+        awaited, addresses = plan.live is None, self._addresses(agent, known.revisions[serving])
+
+        def build() -> list[Object]:
+            route = routes.route(agent, addresses, self._routing)
+            return [routes.service(agent, serving, awaited=awaited), *([route] if route is not None else ())]
+
+        problem = await self._making.ensure(agent, "", (serving, awaited, addresses), build)
         name = routes.name_of(agent.metadata.name)
         for resource in (resources.INGRESSES, resources.HTTP_ROUTES):
-            if route is None or BY_KIND[route["kind"]] is not resource:
+            if not addresses or self._routing.kind != resource.kind:
                 await self._context.applier.remove(resource, agent.metadata.namespace, name)
         return problem
 
@@ -287,8 +274,7 @@ class AgentReconciler:
 
     async def _stop(self, agent: Agent, name: str, plan: Plan) -> None:
         """Removes what ran a revision."""
-        for resource in OF_REVISION:
-            await self._context.applier.remove(resource, agent.metadata.namespace, name)
+        await self._making.unmake(agent, name)
         told = Event(AgentReason.REVISION_REMOVED, f"{name} has handed everything over to {plan.live} and is stopped.")
         await self._context.applier.tell(self._object(agent), told, self._context.now())
 
@@ -315,9 +301,16 @@ class AgentReconciler:
 
     # What is said of it
 
-    async def _report(
-        self, agent: Agent, plan: Plan, known: Known, blocked: Problem | None, now: datetime
-    ) -> float | None:
+    async def _report_first(self, agent: Agent, plan: Plan, known: Known, now: datetime) -> None:
+        """Says at once that it is being deployed. What serves already is said once its route is known to be there:
+        its connectors count on that."""
+        if plan.live is None:
+            await self._report(agent, plan, known, None, now)
+        else:
+            first = agents.first_status([], agent.metadata.generation, now)
+            await self._context.applier.status(resources.AGENTS, self._object(agent), first)
+
+    async def _report_revisions(self, agent: Agent, plan: Plan, known: Known, now: datetime) -> None:
         context, namespace = self._context, agent.metadata.namespace
         current = self._workloads(agent, now)
         for name, revision in known.revisions.items():
@@ -327,6 +320,12 @@ class AgentReconciler:
             obj = context.store.get(resources.AGENT_REVISIONS, namespace, name)
             if obj is not None:
                 await context.applier.status(resources.AGENT_REVISIONS, obj, wanted.status)
+
+    async def _report(
+        self, agent: Agent, plan: Plan, known: Known, blocked: Problem | None, now: datetime
+    ) -> float | None:
+        context, namespace = self._context, agent.metadata.namespace
+        current = self._workloads(agent, now)
         names = {
             route.name
             for name in (plan.live, plan.desired)

@@ -14,7 +14,7 @@ from switchboard.kube import events
 from switchboard.kube.client import KubeApi
 from switchboard.kube.errors import Conflict, Forbidden, Invalid, KubeError, NotFound
 from switchboard.kube.resources import EVENTS, ROLE_BINDINGS, Object, ResourceType
-from switchboard.reconcile.compare import as_wanted, stamped
+from switchboard.reconcile.compare import ANNOTATION_APPLIED, as_wanted, stamped
 from switchboard.reconcile.conditions import timestamp
 from switchboard.reconcile.outcome import Event
 
@@ -50,15 +50,25 @@ class Applier:
                 observed = await self._api.get(resource, metadata["name"], metadata["namespace"])
             except NotFound:
                 observed = None
+            else:
+                self._store.put(resource, observed)
         if observed is not None:
             _check_owner(resource, wanted, observed)
-            self._store.put(resource, observed)
-            if as_wanted(obj, observed):
+            settled = self._store.settled(resource, metadata["namespace"], metadata["name"])
+            if settled is not None and settled == obj["metadata"]["annotations"][ANNOTATION_APPLIED]:
                 return False
-        await self._apply(resource, obj)
+            if settled is None and as_wanted(obj, observed):
+                self._settle(resource, observed)
+                return False
+        # What the API server made of it counts as wanted, whatever admission changed: it is not fought over.
+        self._settle(resource, await self._apply(resource, obj))
         return True
 
-    async def _apply(self, resource: ResourceType, obj: Object) -> None:
+    def _settle(self, resource: ResourceType, obj: Object) -> None:
+        metadata = obj["metadata"]
+        self._store.settle(resource, metadata["namespace"], metadata["name"], str(metadata.get("resourceVersion")))
+
+    async def _apply(self, resource: ResourceType, obj: Object) -> Object:
         try:
             applied = await self._api.apply(resource, obj, manager=FIELD_MANAGER)
         except Invalid:
@@ -69,6 +79,7 @@ class Applier:
             applied = await self._api.apply(resource, obj, manager=FIELD_MANAGER)
         metrics.WRITES.labels("apply", resource.plural).inc()
         self._store.put(resource, applied)
+        return applied
 
     async def create(self, resource: ResourceType, obj: Object) -> Object:
         """Creates an object. Raises AlreadyExists."""

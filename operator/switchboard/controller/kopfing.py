@@ -23,15 +23,18 @@ log = logging.getLogger(__name__)
 
 Seen = Callable[[ResourceType, str | None, Object], None]
 """Takes in an event: the type, what happened (None for what is listed at the start), the object."""
+Known = Callable[[ResourceType, Object], bool]
+"""Whether an object's very version is known already. Asked in kopf's thread."""
 
 
 class Kopf:
     """Watches resource types and hands on each event, in the loop that started it."""
 
-    def __init__(self, resources: Sequence[ResourceType], settings: OperatorSettings, seen: Seen) -> None:
+    def __init__(self, resources: Sequence[ResourceType], settings: OperatorSettings, seen: Seen, known: Known) -> None:
         self._resources = resources
         self._settings = settings
         self._seen = seen
+        self._known = known
         self._stop = threading.Event()
         self._inbox: deque[tuple[ResourceType, str | None, Object]] = deque()
 
@@ -84,8 +87,14 @@ class Kopf:
         )
 
     def _handle(self, registry: Any, resource: ResourceType, loop: asyncio.AbstractEventLoop) -> None:
+        def news(event: Any, **_: Any) -> bool:
+            # Most events are echoes of our own writes. To call a handler for each costs kopf more than all the rest.
+            return event["type"] == "DELETED" or not self._known(resource, event["object"])
+
         # on.event alone: no finalizer, no annotation, no progress is kept on the object.
-        @kopf.on.event(resource.group, resource.version, resource.plural, registry=registry, id=resource.plural)
+        @kopf.on.event(
+            resource.group, resource.version, resource.plural, registry=registry, id=resource.plural, when=news
+        )
         async def seen(event: Any, **_: Any) -> None:
             # One call wakes the other loop for all that comes until it looks: waking it is what costs.
             self._inbox.append((resource, event["type"], event["object"]))

@@ -9,7 +9,7 @@ from switchboard.controller.queue import Key
 from switchboard.kube.resources import Object
 from switchboard.reconcile.conditions import still_waits
 
-LULL_SECONDS = 2.0
+LULL_SECONDS = 5.0
 """How long an object that waits may say what it waited for before."""
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
+import orjson
 from pydantic import ValidationError
 
 from switchboard.api.agent import Agent, AgentRevision
@@ -13,12 +15,21 @@ from switchboard.api.meta import LABEL_AGENT, Resource
 from switchboard.kube.resources import (
     AGENT_REVISIONS,
     AGENTS,
+    CONFIG_MAPS,
     DEPLOYMENTS,
+    HPAS,
+    HTTP_ROUTES,
+    INGRESSES,
+    PDBS,
     PODS,
+    ROLE_BINDINGS,
+    SERVICE_ACCOUNTS,
+    SERVICES,
     TWILIO_CONNECTORS,
     Object,
     ResourceType,
 )
+from switchboard.reconcile.compare import ANNOTATION_APPLIED
 
 MODELS: Mapping[str, type[Resource]] = {
     AGENTS.plural: Agent,
@@ -26,6 +37,25 @@ MODELS: Mapping[str, type[Resource]] = {
     TWILIO_CONNECTORS.plural: TwilioConnector,
 }
 M = TypeVar("M", bound=Resource)
+
+MADE: tuple[ResourceType, ...] = (
+    CONFIG_MAPS,
+    SERVICE_ACCOUNTS,
+    ROLE_BINDINGS,
+    DEPLOYMENTS,
+    PDBS,
+    HPAS,
+    SERVICES,
+    INGRESSES,
+    HTTP_ROUTES,
+)
+"""What we make, and apply again when it is no longer as we made it."""
+READ: Mapping[str, tuple[str, ...]] = {DEPLOYMENTS.plural: ("replicas",), SERVICES.plural: ("selector",)}
+"""What is read of their specs besides."""
+PART = "_part"
+"""On a stored object: a digest of what it says."""
+SETTLED = "_settled"
+"""On a stored object: it is as wanted, and only that digest is left of what it says."""
 
 
 class Store:
@@ -43,6 +73,8 @@ class Store:
         metadata.pop("managedFields", None)
         if resource is PODS:
             obj.pop("spec", None)
+        if resource in MADE:
+            obj[PART] = _part(obj)
         names = self._objects.setdefault(resource.plural, {}).setdefault(metadata.get("namespace", ""), {})
         old = names.get(metadata["name"])
         if (
@@ -51,9 +83,28 @@ class Store:
             and not _newer(metadata, old["metadata"])
         ):
             return old, False
+        if old is not None and old.get(SETTLED) and old[PART] == obj.get(PART):
+            _settle(resource, obj)
         names[metadata["name"]] = obj
         self._index(resource, old, obj)
         return old, True
+
+    def settle(self, resource: ResourceType, namespace: str, name: str, version: str) -> None:
+        """Notes that an object that we made is as wanted in this version: of what it says, only a digest is kept.
+
+        Whole, what we make for three hundred Agents takes more memory than the operator itself.
+        """
+        known = self.get(resource, namespace, name)
+        if known is not None and str(known["metadata"].get("resourceVersion")) == version and not known.get(SETTLED):
+            _settle(resource, known)
+
+    def settled(self, resource: ResourceType, namespace: str, name: str) -> str | None:
+        """The digest of what an object of ours was wanted to be, as long as it is that; else None."""
+        known = self.get(resource, namespace, name)
+        if known is None or not known.get(SETTLED):
+            return None
+        digest = (known["metadata"].get("annotations") or {}).get(ANNOTATION_APPLIED)
+        return str(digest) if digest is not None else None
 
     def remove(self, resource: ResourceType, namespace: str, name: str, uid: str | None = None) -> Object | None:
         """Forgets an object; with `uid` only that very one."""
@@ -114,6 +165,12 @@ class Store:
         """An object as last seen."""
         return self._objects.get(resource.plural, {}).get(namespace, {}).get(name)
 
+    def knows(self, resource: ResourceType, obj: Object) -> bool:
+        """Whether this very version of an object is the one that is known. May be asked from another thread."""
+        metadata = obj["metadata"]
+        known = self.get(resource, metadata.get("namespace", ""), metadata["name"])
+        return known is not None and _version(known["metadata"]) == _version(metadata)
+
     def all(self, resource: ResourceType, namespace: str | None = None) -> Iterator[Object]:
         """All objects of a type, of one namespace or of all."""
         namespaces = self._objects.get(resource.plural, {})
@@ -148,6 +205,28 @@ class Store:
                 read = None
             known = self._models[key] = (version, read)
         return known[1] if isinstance(known[1], kind) else None
+
+
+def part(obj: Object | None) -> object:
+    """A digest of all of an object but what changes by itself: its status, its version."""
+    return None if obj is None else obj[PART] if PART in obj else _part(obj)
+
+
+def _part(obj: Object) -> bytes:
+    rest = {key: value for key, value in obj.items() if key not in ("metadata", "status", PART, SETTLED)}
+    kept = ("uid", "labels", "annotations", "ownerReferences", "deletionTimestamp")
+    told = [rest, [obj["metadata"].get(key) for key in kept]]
+    return hashlib.blake2b(orjson.dumps(told, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
+
+
+def _settle(resource: ResourceType, obj: Object) -> None:
+    """Leaves of an object what is still read of it."""
+    spec = obj.get("spec") or {}
+    for key in obj.keys() - {"apiVersion", "kind", "metadata", "status", PART}:
+        del obj[key]
+    if read := {key: spec[key] for key in READ.get(resource.plural, ()) if key in spec}:
+        obj["spec"] = read
+    obj[SETTLED] = True
 
 
 def _groups(resource: ResourceType, obj: Object | None) -> set[str]:

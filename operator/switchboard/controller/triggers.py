@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from switchboard.api.meta import ANNOTATION_TEST, LABEL_AGENT
 from switchboard.controller.context import AGENT, CONNECTOR
 from switchboard.controller.queue import Key
-from switchboard.controller.store import Store, connectors_of
+from switchboard.controller.store import Store, connectors_of, part
 from switchboard.kube import resources
 from switchboard.kube.resources import Object, ResourceType
 from switchboard.reconcile import workloads
@@ -32,7 +32,7 @@ class Triggers:
             yield from self._connector(old, new, obj)
         elif resource is resources.DEPLOYMENTS:
             yield from self._deployment(old, new, obj)
-        elif resource is resources.PODS or _wanted_part(old) != _wanted_part(new):
+        elif resource is resources.PODS or part(old) != part(new):
             yield from _owner(obj)
 
     def secret(self, namespace: str, name: str) -> Iterator[Key]:
@@ -65,7 +65,7 @@ class Triggers:
                 yield Key(AGENT, namespace, agent)
 
     def _deployment(self, old: Object | None, new: Object | None, obj: Object) -> Iterator[Key]:
-        if _wanted_part(old) != _wanted_part(new) or _progress(old) != _progress(new):
+        if part(old) != part(new) or _progress(old) != _progress(new):
             yield from _owner(obj)
         before = workloads.rolled_out(old) if old is not None else {}
         after = workloads.rolled_out(new) if new is not None else {}
@@ -149,16 +149,6 @@ def _for_agents(connector: Object | None) -> object:
         spec.get("publicURL"),
         spec.get("credentials"),
     )
-
-
-def _wanted_part(obj: Object | None) -> object:
-    """All of an object but what changes by itself: its status, its version."""
-    if obj is None:
-        return None
-    metadata = obj["metadata"]
-    rest = {key: value for key, value in obj.items() if key not in ("metadata", "status")}
-    kept = ("uid", "labels", "annotations", "ownerReferences", "deletionTimestamp")
-    return rest, {key: metadata.get(key) for key in kept}
 
 
 def _progress(deployment: Object | None) -> object:

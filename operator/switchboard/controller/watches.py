@@ -111,7 +111,7 @@ class Watches:
     def work(self) -> list[Coroutine[Any, Any, None]]:
         """What has to run as long as the operator does."""
         return [
-            Kopf(OURS, self._context.settings, self._seen).run(),
+            Kopf(OURS, self._context.settings, self._seen, self._context.store.knows).run(),
             self.resync(),
             *([Sweep(self._context).run()] if self._context.settings.namespaces else ()),
             *(self._watch(resource, namespace) for namespace in self._namespaces for resource in self._made),
