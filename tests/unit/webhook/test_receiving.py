@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +36,7 @@ from switchboard.kube.errors import Unavailable
 from switchboard.log.errors import LogFull, LogUnavailable
 from switchboard.log.protocol import ConversationLog
 from switchboard.providers.base import DeliveryState
+from switchboard.webhook import receiving
 from switchboard.webhook.connectors import Connector, Connectors
 from switchboard.webhook.intake import BOT, RATE, Desk, Taken
 from switchboard.webhook.limits import RateLimiter
@@ -233,6 +235,38 @@ async def test_a_stop_is_kept_and_not_answered(front: Front) -> None:
     await front.send(post(parameters(Body=" stop ")))
     [inbound] = front.log.inbound
     assert (inbound.keyword, inbound.state) == ("Stop", "Ignored")
+
+
+@pytest.mark.parametrize(
+    ("said", "keyword", "state"),
+    [("STOP", "Stop", "Ignored"), ("START", "Start", "Waiting"), ("HELP", None, "Waiting")],
+)
+async def test_what_advanced_opt_out_says_counts_whatever_the_words(
+    front: Front, said: str, keyword: str | None, state: str
+) -> None:
+    await front.send(post(parameters(Body="nein danke", OptOutType=said)))
+    [inbound] = front.log.inbound
+    assert (inbound.keyword, inbound.state, inbound.keyword_confirmed) == (keyword, state, True)
+    assert inbound.attributes["OptOutType"] == said
+
+
+async def test_who_takes_too_long_for_a_body_is_told_so_and_holds_up_nobody(
+    front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receiving, "BODY_SECONDS", 0.05)
+    request = post(parameters())
+
+    async def dripping() -> AsyncIterator[bytes]:
+        yield request.body[:10]
+        await asyncio.Event().wait()
+
+    async with asyncio.timeout(5):
+        sending = asyncio.create_task(
+            front.session.post(front.url + request.path, data=dripping(), headers=request.headers)
+        )
+        assert (await front.send(post(parameters(MessageSid="SM2")))).status == 200
+        assert (await sending).status == 408
+    assert [one.message_id for one in front.log.inbound] == ["SM2"]
 
 
 async def test_a_start_is_the_logs_to_weigh_and_help_is_a_message_like_any_other(front: Front) -> None:
