@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from tests.namespaces import Namespaces
+from tests.namespaces import Namespaces, needed
 
 SESSION = {"scope": "session", "loop_scope": "session"}
 ROUTER = "router"
@@ -179,14 +179,19 @@ class Product:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def product(
-    cluster: Any, kubectl: Any, twilio: Twilio, kubeconfig: Path | None, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    cluster: Any,
+    kubectl: Any,
+    twilio: Twilio,
+    kubeconfig: Path | None,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[Product]:
     """The operator as a process, beside cluster and simulator."""
     import json
 
     from switchboard.sandbox import stack
 
-    namespaces = Namespaces(kubectl, "sb")
+    namespaces = Namespaces(kubectl, "sb", needed(request))
     directory = tmp_path_factory.mktemp("product")
     environment = {
         "SWITCHBOARD_PUBLIC_URL": cluster.router,

@@ -7,17 +7,25 @@ import os
 import secrets
 from typing import Any
 
+import pytest
+
 from switchboard.kube.errors import NotFound
 from switchboard.kube.resources import TWILIO_CONNECTORS
 
-RESERVED = 40
-"""More than a module takes. An operator watches each namespace that it is told of: few of them keep it quick."""
+
+def needed(request: pytest.FixtureRequest) -> int:
+    """How many namespaces a module's tests take, with some to spare for those that run again.
+
+    An operator watches each namespace that it is told of: few of them keep it quick.
+    """
+    tests = sum(item.path == request.path for item in request.session.items)
+    return tests + max(8, tests // 2)
 
 
 class Namespaces:
     """Names that an operator is told of before it starts; each namespace is made when a test takes it."""
 
-    def __init__(self, kubectl: Any, prefix: str, count: int = RESERVED) -> None:
+    def __init__(self, kubectl: Any, prefix: str, count: int) -> None:
         worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
         run = f"{prefix}-{worker}-{secrets.token_hex(3)}"
         self.names = [f"{run}-{index:02d}" for index in range(count)]

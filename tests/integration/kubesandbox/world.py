@@ -18,7 +18,7 @@ PYTHON_SERVER = ["python", "-u", "-m", "http.server", "--bind", "$(POD_IP)", "80
 POD_IP = {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}
 TAINT = {"key": "kubesandbox.dev/test", "effect": "NoSchedule"}
 """Keeps pods of other tests from a node that goes when its test ends."""
-SECONDS = 40.0
+SECONDS = 60.0
 
 
 @dataclass

@@ -14,8 +14,9 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 import pytest_asyncio
-from tests.namespaces import Namespaces
+from tests.namespaces import Namespaces, needed
 
 from switchboard.kube import resources
 from switchboard.kube.errors import NotFound
@@ -43,10 +44,10 @@ class Office:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def office(
-    cluster: Any, kubectl: Any, twilio: Any, kubeconfig: Any, tmp_path_factory: Any
+    request: pytest.FixtureRequest, cluster: Any, kubectl: Any, twilio: Any, kubeconfig: Any, tmp_path_factory: Any
 ) -> AsyncIterator[Office]:
     """The operator as a process, quick to look at Twilio."""
-    namespaces = Namespaces(kubectl, "op")
+    namespaces = Namespaces(kubectl, "op", needed(request))
     environment = {
         "KUBECONFIG": str(cluster.kubeconfig),
         "SWITCHBOARD_PUBLIC_URL": PUBLIC,
@@ -152,7 +153,7 @@ class Desk:
 
     async def until(self, resource: ResourceType, name: str, holds: Callable[[Object], bool], **options: Any) -> Object:
         """An object, as soon as it is so."""
-        found: Object = await self.kubectl.until(resource, name, holds, self.namespace, timeout=30, **options)
+        found: Object = await self.kubectl.until(resource, name, holds, self.namespace, timeout=60, **options)
         return found
 
     async def gone(self, resource: ResourceType, name: str) -> None:
