@@ -125,8 +125,20 @@ def _loader() -> type:
     return Loader
 
 
+_SUMMARY = 30
+
+
+def summarised(data: bytes) -> str:
+    """A body as errors show it (apiserver's summarizeData): JSON objects as they are, anything else in hex."""
+    if not data:
+        return "<empty>"
+    head = data[:_SUMMARY]
+    shown = head.decode(errors="replace") if data.startswith(b"{") else head.hex()
+    return f"{shown} ..." if len(data) > _SUMMARY else shown
+
+
 def _unrecognized(kind: str, why: str, data: bytes) -> str:
-    summary = "<empty>" if not data else data.hex() if len(data) <= 30 else f"{data[:30].hex()} ..."
+    summary = summarised(data)
     return f"the object provided is unrecognized (must be of type {kind}): {why} ({summary})"
 
 

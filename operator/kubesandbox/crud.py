@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from kubesandbox import errors, managers, metadata, patch
+from kubesandbox import bodies, errors, managers, metadata, patch
 from kubesandbox.errors import StatusError
 from kubesandbox.names import generated
 from kubesandbox.objects import Json, Object, clone, dig
@@ -51,7 +51,7 @@ def receive(kind: Kind, obj: Json, request: Request, repeated: Sequence[str] = (
             f"json parse error: json: cannot unmarshal {metadata.json_type(obj)} into Go value of type "
             'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
         )
-    _check_gvk(kind, obj)
+    _check_gvk(kind, obj, request)
     meta = obj.get("metadata")
     if meta is None:
         meta = obj["metadata"] = {}
@@ -79,7 +79,7 @@ def report_unknown(kind: Kind, unknown: list[str], request: Request) -> None:
     request.warnings += said
 
 
-def _check_gvk(kind: Kind, obj: Object) -> None:
+def _check_gvk(kind: Kind, obj: Object, request: Request) -> None:
     api_version = obj.get("apiVersion") or kind.api_version
     found = obj.get("kind") or kind.kind
     if not isinstance(api_version, str) or not isinstance(found, str):
@@ -87,26 +87,51 @@ def _check_gvk(kind: Kind, obj: Object) -> None:
             f"the object provided is unrecognized (must be of type {kind.kind}): couldn't get version/kind; "
             "json parse error: apiVersion and kind must be strings"
         )
-    if api_version != kind.api_version:
+    if not kind.strategy.custom:
+        _check_scheme(kind, api_version, found, request)
+    elif api_version != kind.api_version:
         raise errors.bad_request(
             f"the API version in the data ({api_version}) does not match the expected API version ({kind.api_version})"
         )
-    if found != kind.kind:
+    elif found != kind.kind:
+        wrong = causes.invalid("kind", found, f"must be {kind.kind}")
+        name = obj["metadata"].get("name", "") if isinstance(obj.get("metadata"), dict) else ""
+        raise errors.invalid(kind.group, found, name, [wrong])
+    elif not obj.get("kind"):
+        shown = request.text or causes.go_json(obj).encode()
+        text = shown.decode(errors="replace")
         raise errors.bad_request(
-            f'{found} in version "{kind.version}" cannot be handled as a {kind.kind}: '
-            f"no kind {found} matches {kind.kind} in {kind.api_version}"
+            f"the object provided is unrecognized (must be of type {kind.kind}): "
+            f"Object 'Kind' is missing in '{text}' ({bodies.summarised(shown)})"
         )
-    if kind.strategy.custom:
-        for key in ("kind", "apiVersion"):
-            if not obj.get(key):
-                shown = causes.go_json(obj)
-                raise errors.bad_request(
-                    f"the object provided is unrecognized (must be of type {kind.kind}): "
-                    f"Object '{key[0].upper()}{key[1:]}' is missing in '{shown}' ({shown.encode()[:30].hex()} ...)"
-                )
+    elif not obj.get("apiVersion"):
+        raise errors.bad_request(
+            f"the API version in the data () does not match the expected API version ({kind.api_version})"
+        )
     body = {key: value for key, value in obj.items() if key not in {"apiVersion", "kind"}}
     obj.clear()
     obj.update({"kind": kind.kind, "apiVersion": kind.api_version, **body})
+
+
+_SCHEMES = {"apiextensions.k8s.io": "pkg/apiserver/apiserver.go:55"}
+_SCHEME = "pkg/api/legacyscheme/scheme.go:30"
+
+
+def _check_scheme(kind: Kind, api_version: str, found: str, request: Request) -> None:
+    """Refuse an object of another kind in the words of apimachinery's scheme: one it cannot convert, or does not know."""
+    if (api_version, found) == (kind.api_version, kind.kind):
+        return
+    group, _, version = api_version.rpartition("/")
+    known = any(
+        (k.group, k.version, k.kind) == (group, version, found) and not k.strategy.custom for k in request.cluster.kinds
+    )
+    if known:
+        package = kind.group.split(".")[0] or "core"
+        why = f"converting ({version}.{found}) to ({package}.{kind.kind}): unknown conversion"
+    else:
+        scheme = _SCHEMES.get(kind.group, _SCHEME)
+        why = f'no kind "{found}" is registered for version "{api_version}" in scheme "{scheme}"'
+    raise errors.bad_request(f'{found} in version "{version}" cannot be handled as a {kind.kind}: {why}')
 
 
 def _check_namespace(kind: Kind, meta: Object, request: Request) -> None:
@@ -121,15 +146,15 @@ def _check_namespace(kind: Kind, meta: Object, request: Request) -> None:
 
 def check_applied(kind: Kind, name: str, config: Object, request: Request) -> None:
     """Refuse an apply configuration that is not of this object, or has fields that its kind does not have."""
-    for key in ("apiVersion", "kind"):
-        if not config.get(key):
-            raise errors.bad_request(f"error decoding patch: Object '{key[0].upper()}{key[1:]}' is missing")
-    if config["apiVersion"] != kind.api_version:
-        raise errors.bad_request(
-            f"Incorrect version specified in apply patch. Specified patch version: {config['apiVersion']}, expected: "
-            f"{kind.api_version}"
-        )
-    probe = _typed(kind, config, request)
+    given, found = config.get("apiVersion") or "", config.get("kind") or ""
+    if (given, found) != (kind.api_version, kind.kind):
+        shown = given if "/" in given else f"/{given}"
+        raise errors.bad_request(f"invalid object type: {shown}, Kind={found}")
+    asked, request.field_validation = request.field_validation, "Ignore"  # typed merging finds unknown fields itself
+    try:
+        probe = _typed(kind, config, request)
+    finally:
+        request.field_validation = asked
     meta = probe["metadata"]
     meta.setdefault("name", name)
     _check_addressed(kind, name, meta, request)
@@ -174,13 +199,17 @@ def create(kind: Kind, obj: Object, request: Request, *, applied: bool = False) 
         raise errors.invalid(kind.group, kind.kind, meta.get("name", ""), found)
     strategy.allocate(obj, None, request)
     request.cluster.admission.validate(kind, "CREATE", obj, None, request)
-    if has_revision:  # found out by the storage layer, whose errors have no reason
+    if has_revision and not applied:  # found out by the storage layer, whose errors have no reason
         raise StatusError(500, "", "resourceVersion should not be set on objects to be created")
     table = request.cluster.store.table(*kind.table_key)
     tries = 1
     while table.get(meta.get("namespace", ""), meta["name"]) is not None:
         if "generateName" not in meta or tries >= GENERATED_NAME_TRIES:
-            raise errors.already_exists(kind.group, kind.plural, meta["name"])
+            taken = errors.already_exists(kind.group, kind.plural, meta["name"])
+            there = table.get(meta.get("namespace", ""), meta["name"])
+            if there is not None and there.object["metadata"].get("deletionTimestamp"):
+                taken.message = f"object is being deleted: {taken.message}"
+            raise taken
         meta["name"] = generated(meta["generateName"])
         tries += 1
     if request.dry_run:
@@ -238,7 +267,7 @@ def _settle(kind: Kind, obj: Object, old: Object, request: Request) -> Object:
             del obj["status"]
         obj = clone(obj)
         strategy.default(obj)
-        found = metadata.validate_update(obj["metadata"], old["metadata"])
+        found = _of_metadata(obj["metadata"], old["metadata"])
         found = strategy.validate_status_with(found, obj, old, request)
     else:
         strategy.default(obj)
@@ -250,13 +279,19 @@ def _settle(kind: Kind, obj: Object, old: Object, request: Request) -> Object:
         strategy.prepare_update(obj, old, request)
         if strategy.counts_generations and strategy.spec_changed(obj, old):
             meta["generation"] = old["metadata"].get("generation", 0) + 1
-        found = metadata.validate_update(meta, old["metadata"])
+        found = _of_metadata(meta, old["metadata"])
         if strategy.data:
             found += metadata.unqualified(meta.get("finalizers"))
         found = strategy.validate_update_with(found, obj, old, request)
     if found:
         raise errors.invalid(kind.group, kind.kind, obj["metadata"]["name"], found)
     return obj
+
+
+def _of_metadata(meta: Object, old: Object) -> list[causes.Cause]:
+    """What is wrong with changed metadata, twice: rest.BeforeUpdate finds it, and every kind's own validation again."""
+    found = metadata.validate_update(meta, old)
+    return [*found, *found]
 
 
 _META = ("labels", "annotations", "finalizers", "ownerReferences")
@@ -284,8 +319,7 @@ def _check_addressed(kind: Kind, name: str, meta: Object, request: Request) -> N
         namespace = meta.get("namespace", "")
         if namespace and namespace != request.namespace:
             raise errors.bad_request(
-                f"the namespace of the object ({namespace}) does not match the namespace on the request "
-                f"({request.namespace})"
+                "the namespace of the provided object does not match the namespace sent on the request"
             )
         meta["namespace"] = request.namespace
 
@@ -297,14 +331,15 @@ def _check_preconditions(kind: Kind, name: str, meta: Object, old: Object, reque
             kind.group,
             kind.plural,
             name,
-            f"Precondition failed: UID in precondition: {uid}, UID in object meta: {current_uid}",
+            f"StorageError: invalid object, Code: 4, Key: {_key(kind, name, old)}, ResourceVersion: 0, "
+            f"AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object meta: {current_uid}",
         )
     revision = meta.get("resourceVersion")
     if not revision or revision == "0":
         if not kind.strategy.unconditional_update:
-            raise errors.invalid(
+            raise errors.invalid(  # of the resource, not of the kind (registry's Store.Update)
                 kind.group,
-                kind.kind,
+                kind.plural,
                 name,
                 [causes.invalid("metadata.resourceVersion", 0, "must be specified for an update")],
             )
@@ -312,6 +347,13 @@ def _check_preconditions(kind: Kind, name: str, meta: Object, old: Object, reque
         raise StatusError(500, "", f'strconv.ParseUint: parsing "{revision}": invalid syntax')
     elif revision != old["metadata"]["resourceVersion"]:
         raise errors.conflict(kind.group, kind.plural, name, errors.MODIFIED)
+
+
+def _key(kind: Kind, name: str, obj: Object) -> str:
+    """The key that etcd would have for an object: errors of the storage layer show it."""
+    group = f"{kind.group}/" if kind.strategy.custom else ""
+    namespace = f"{obj['metadata']['namespace']}/" if kind.namespaced else ""
+    return f"/registry/{group}{kind.plural}/{namespace}{name}"
 
 
 def _same(obj: Object, old: Object) -> bool:

@@ -34,7 +34,10 @@ def options_of(request: HttpRequest) -> DeleteOptions:
     if not isinstance(body, dict):
         raise errors.bad_request("the body of a DELETE must be DeleteOptions")
     if body and body.get("kind", "DeleteOptions") != "DeleteOptions":
-        raise errors.bad_request("decoded object cannot be converted to DeleteOptions")
+        raise errors.bad_request(
+            f'no kind "{body["kind"]}" is registered for version "{body.get("apiVersion", "")}" in scheme '
+            '"pkg/apis/meta/internalversion/scheme/register.go:27"'
+        )
     query: Object = {}
     if not body:
         grace = request.param("gracePeriodSeconds")
@@ -78,7 +81,8 @@ def _check_delete_options(asked: Object) -> None:
         found.append(causes.invalid("propagationPolicy", policy, text))
     if policy is not None and policy not in _POLICIES:
         found.append(causes.not_supported("propagationPolicy", policy, [*_POLICIES, "nil"]))
-    found += [causes.not_supported("dryRun", value, ["All"]) for value in asked.get("dryRun") or () if value != "All"]
+    if any(value != "All" for value in asked.get("dryRun") or ()):
+        found.append(causes.not_supported("dryRun", asked["dryRun"], ["All"]))
     if found:
         raise errors.invalid("meta.k8s.io", "DeleteOptions", "", found)
 
@@ -91,14 +95,17 @@ def delete(kind: Kind, name: str, options: DeleteOptions, request: Request) -> c
     current = crud.get(kind, request, name)
     meta = current.object["metadata"]
     if options.uid is not None and options.uid != meta["uid"]:
-        why = f"Precondition failed: UID in precondition: {options.uid}, UID in object meta: {meta['uid']}"
-        raise errors.conflict(kind.group, kind.plural, name, why)
+        why = (
+            f"the UID in the precondition ({options.uid}) does not match the UID in record ({meta['uid']}). "
+            "The object might have been deleted and then recreated"
+        )
+        raise errors.conflict(kind.group, kind.kind, name, why)
     if options.revision is not None and options.revision != meta["resourceVersion"]:
         why = (
-            f"Precondition failed: ResourceVersion in precondition: {options.revision}, "
-            f"ResourceVersion in object meta: {meta['resourceVersion']}"
+            f"the ResourceVersion in the precondition ({options.revision}) does not match the ResourceVersion in "
+            f"record ({meta['resourceVersion']}). The object might have been modified"
         )
-        raise errors.conflict(kind.group, kind.plural, name, why)
+        raise errors.conflict(kind.group, kind.kind, name, why)
     kind.strategy.check_delete(current.object, request)
     request.cluster.admission.validate(kind, "DELETE", None, current.object, request)
     obj = clone(current.object)

@@ -136,14 +136,14 @@ def apply_conflict(message: str, causes: Sequence[Mapping[str, str]]) -> StatusE
 
 def _cause(cause: Cause) -> CauseBody:
     body: CauseBody = {"reason": cause.reason, "message": cause.message}
-    if cause.field:
-        body["field"] = cause.field
+    # field.ErrorList.ToAggregate's path of no field at all
+    body["field"] = cause.field or "[]"
     return body
 
 
 def invalid(group: str, kind: str, name: str, causes: Sequence[Cause]) -> StatusError:
     """422: the object as a whole was understood and some of its fields are refused."""
-    sentences = list(dict.fromkeys(f"{cause.field}: {cause.message}" for cause in causes))
+    sentences = list(dict.fromkeys(f"{cause.field or '[]'}: {cause.message}" for cause in causes))
     said = sentences[0] if len(sentences) == 1 else f"[{', '.join(sentences)}]"
     details = _about(group, kind, name)
     details["causes"] = [_cause(cause) for cause in causes]
@@ -180,9 +180,26 @@ def method_not_allowed(group: str, resource: str, verb: str) -> StatusError:
     )
 
 
+def no_route() -> StatusError:
+    """404 for a path below an API group of the server's own that leads nowhere (apiserver's serviceErrorHandler)."""
+    return StatusError(404, "NotFound", "the server could not find the requested resource", {})
+
+
+def wrong_method() -> StatusError:
+    """405 for a method that a path of the server's own API groups does not have."""
+    text = "the server does not allow this method on the requested resource"
+    return StatusError(405, "MethodNotAllowed", text, {})
+
+
 def not_acceptable(accepted: Sequence[str]) -> StatusError:
     """406: the client takes nothing that can be served."""
     return StatusError(406, "NotAcceptable", f"only the following media types are accepted: {', '.join(accepted)}")
+
+
+def none_represented(available: Sequence[str]) -> StatusError:
+    """406 of the router of built-in kinds: the Accept header has no media type that is served."""
+    text = f"406: Not Acceptable\n\nAvailable representations: {', '.join(available)}"
+    return StatusError(406, "NotAcceptable", text, {})
 
 
 def unsupported_media_type(accepted: Sequence[str]) -> StatusError:
@@ -204,7 +221,7 @@ def too_large_resource_version(asked: int, current: int) -> StatusError:
     return StatusError(
         504,
         "Timeout",
-        f"Too large resource version: {asked}, current: {current}",
+        f"Timeout: Too large resource version: {asked}, current: {current}",
         {
             "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
             "retryAfterSeconds": 1,

@@ -13,9 +13,10 @@ from kubesandbox.auth import User
 from kubesandbox.crud import Outcome
 from kubesandbox.kinds import Kind, Subresource
 from kubesandbox.listing import matcher
-from kubesandbox.negotiation import Accepted
+from kubesandbox.metadata import json_type
+from kubesandbox.negotiation import OFFERED, YAML, Accepted, check_router
 from kubesandbox.objects import Object, clone
-from kubesandbox.options import ListOptions, apply_to, list_options, truth, write_options
+from kubesandbox.options import ListOptions, apply_to, list_options, truth, unparsed, write_options
 from kubesandbox.patching import APPLY, applied, patch_type, patched, received
 from kubesandbox.paths import RequestInfo
 from kubesandbox.reviews import ReviewStrategy
@@ -47,6 +48,8 @@ class Resources:
         """Answer one request for this kind."""
         context = Request(self._cluster, user, info.namespace if kind.namespaced else "", subresource=info.subresource)
         context.warnings += kind.strategy.warnings
+        if not kind.strategy.custom:
+            check_router(request.headers.get("accept"), collection=info.verb in {"list", "watch"} and not info.name)
         answer = await self._answer(kind, info, request, context)
         answer.headers += [("Warning", f'299 - "{_quoted(text)}"') for text in dict.fromkeys(context.warnings)]
         return answer
@@ -61,7 +64,9 @@ class Resources:
             refused = unserved.subresource(info)
             if refused:
                 raise refused
-            return text_answer(404, "404 page not found\n")
+            raise errors.no_route()
+        if info.rest:
+            raise errors.no_route()
         if info.verb not in subresource.verbs:
             return _wrong_method(kind, info)
         if info.subresource != "status":
@@ -97,9 +102,8 @@ class Resources:
         how = rendering.negotiate(request)
         revision = request.param("resourceVersion") or ""
         if revision and not revision.isdigit():
-            text = f'strconv.ParseUint: parsing "{revision}": invalid syntax'
-            found = [causes.invalid("resourceVersion", revision, text)]
-            raise errors.invalid(kind.group, kind.plural, info.name, found)
+            text = f"resourceVersion: Invalid value: {causes.quote(revision)}: {unparsed(revision)}"
+            raise errors.StatusError(500, "", text)
         if revision and int(revision) > self._cluster.store.revision:
             raise errors.too_large_resource_version(int(revision), self._cluster.store.revision)
         return rendering.one(kind, crud.get(kind, context, info.name), how, request)
@@ -125,6 +129,8 @@ class Resources:
     def _received(kind: Kind, request: HttpRequest, context: Request) -> Object:
         """The body of a create or update as an object of the kind."""
         body = bodies.read_object(request, kind.kind, custom=kind.strategy.custom)
+        body = {} if body is None and not kind.strategy.custom else body
+        context.text = request.body
         repeated = bodies.repeated(request) if context.field_validation != "Ignore" else []
         return crud.receive(kind, body, context, repeated)
 
@@ -168,8 +174,14 @@ class Resources:
         except errors.StatusError as error:
             why = error.message.partition("converting YAML to JSON: ")[2].rpartition(" (")[0]
             raise errors.bad_request(f"error decoding YAML: {why}") from None
+        if config is None:
+            config = {}
         if not isinstance(config, dict):
-            raise errors.bad_request("error decoding YAML: the patch must be an object")
+            found = json_type(config)
+            raise errors.bad_request(
+                f"error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {found} into "
+                "Go value of type map[string]interface {}"
+            )
         crud.check_applied(kind, name, config, context)
         current = self._cluster.store.table(*kind.table_key).get(context.namespace, name)
         if current is None and context.subresource:
@@ -211,13 +223,15 @@ class Resources:
             except errors.StatusError as error:
                 if error.code != 404:
                     raise
-        page.versions = deleted
+        page.versions = [] if context.dry_run else deleted
         page.revision = self._cluster.store.revision
         return rendering.many(kind, page, how, request)
 
     def watch(self, kind: Kind, info: RequestInfo, request: HttpRequest, context: Request) -> Stream:
         """A stream of events."""
         how = rendering.negotiate(request)
+        if how.media == YAML:
+            raise errors.not_acceptable(OFFERED)
         options = list_options(request, kind)
         if info.name:  # the old /watch/…/name path
             options = _named(options, info.name)
@@ -246,8 +260,10 @@ def _unroutable(kind: Kind, info: RequestInfo) -> Answer | None:
     across = kind.namespaced and not info.namespace and info.verb not in {"list", "watch"}
     nameless = info.verb in {"update", "patch"} and not info.name
     below = not kind.namespaced and info.namespace and (kind.plural != "namespaces" or info.namespace != info.name)
-    if below or (across and kind.strategy.custom):  # no route, and crdHandler passes on what is out of its scope
+    if (below or across) and kind.strategy.custom:  # crdHandler passes on what is out of its scope
         return text_answer(404, "404 page not found\n")
+    if below:
+        raise errors.no_route()
     if nameless and kind.strategy.custom:
         raise errors.bad_request("name must be provided")
     if info.verb not in kind.verbs or across or nameless or (info.verb == "create" and info.name):
@@ -259,7 +275,7 @@ def _wrong_method(kind: Kind, info: RequestInfo) -> Answer:
     """405: of the API's own making for custom resources, of the router's for built-in ones."""
     if kind.strategy.custom:
         raise errors.method_not_allowed(kind.group, kind.plural, info.verb)
-    return text_answer(405, "405: Method Not Allowed")
+    raise errors.wrong_method()
 
 
 def _named(options: ListOptions, name: str) -> ListOptions:

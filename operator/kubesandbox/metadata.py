@@ -121,14 +121,15 @@ def fill_new(metadata: Object, *, generation: bool) -> None:
 def keep_old(metadata: Object, old: Mapping[str, Json]) -> None:
     """What a write to an existing object may leave out, and its generation, which it cannot change."""
     metadata.setdefault("uid", old["uid"])
-    metadata.setdefault("creationTimestamp", old.get("creationTimestamp"))
+    metadata["creationTimestamp"] = old.get("creationTimestamp")  # changes to it are ignored
     if "generation" in old:
         metadata["generation"] = old["generation"]
     else:
         metadata.pop("generation", None)
     if "deletionTimestamp" in old:
         metadata["deletionTimestamp"] = old["deletionTimestamp"]
-        metadata["deletionGracePeriodSeconds"] = old.get("deletionGracePeriodSeconds", 0)
+        if "deletionGracePeriodSeconds" in old:
+            metadata["deletionGracePeriodSeconds"] = old["deletionGracePeriodSeconds"]
     if "generateName" in old:
         metadata.setdefault("generateName", old["generateName"])
 

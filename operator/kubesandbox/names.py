@@ -16,8 +16,8 @@ _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
 
 
 def too_long(most: int) -> str:
-    """What is said of a name with too many characters."""
-    return f"must be no more than {most} characters"
+    """What is said of a name that is too long."""
+    return f"must be no more than {most} bytes"
 
 
 def regex_error(message: str, pattern: str, *examples: str) -> str:

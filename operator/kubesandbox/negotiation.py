@@ -9,6 +9,13 @@ from kubesandbox import errors
 JSON = "application/json"
 YAML = "application/yaml"
 SERVED = [JSON, YAML]
+PROTOBUF = "application/vnd.kubernetes.protobuf"  # not served, and named where kube-apiserver names it
+OFFERED = [*SERVED, PROTOBUF]
+_STREAMED = [f"{JSON};stream=watch", f"{PROTOBUF};stream=watch"]
+
+
+_SHAPE_VERSIONS = {"APIGroupDiscoveryList": frozenset({"", "v2"})}
+_META_VERSIONS = frozenset({"", "v1", "v1beta1"})
 
 
 @dataclass(frozen=True)
@@ -52,9 +59,18 @@ def accepted(header: str | None, shapes: frozenset[str] = frozenset()) -> Accept
         if media not in SERVED:
             continue
         shape = clause.params.get("as", "")
-        if shape and shape not in shapes:
+        if shape and (
+            shape not in shapes or clause.params.get("v", "") not in _SHAPE_VERSIONS.get(shape, _META_VERSIONS)
+        ):
             continue
         return Accepted(
             media, shape, clause.params.get("g", ""), clause.params.get("v", ""), clause.params.get("stream") == "watch"
         )
-    raise errors.not_acceptable(SERVED)
+    raise errors.not_acceptable(OFFERED)
+
+
+def check_router(header: str | None, *, collection: bool) -> None:
+    """406 where the router of built-in kinds, which knows no parameters, finds no media type that it serves."""
+    types = {clause.media for clause in clauses(header or "*/*")}
+    if not types & {*OFFERED, "text/yaml", "*/*", ""}:
+        raise errors.none_represented([*OFFERED, *(_STREAMED if collection else [])])

@@ -45,6 +45,11 @@ def _number(request: HttpRequest, name: str) -> int | None:
         raise errors.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
 
 
+def unparsed(revision: str) -> str:
+    """Go's word for a resourceVersion that is no number."""
+    return f'strconv.ParseUint: parsing "{revision}": invalid syntax'
+
+
 def list_options(request: HttpRequest, kind: Kind) -> ListOptions:
     """The options of a list, watch or deletecollection."""
     initial = request.param("sendInitialEvents")
@@ -63,9 +68,10 @@ def list_options(request: HttpRequest, kind: Kind) -> ListOptions:
     _check_list(options)
     revision = options.revision
     if revision and not revision.isdigit():
-        text = f'strconv.ParseUint: parsing "{revision}": invalid syntax'
-        found = [causes.invalid("resourceVersion", revision, text)]
-        raise errors.invalid(kind.group, kind.plural, "", found)
+        text = f"resourceVersion: Invalid value: {causes.quote(revision)}: {unparsed(revision)}"
+        if options.watch:  # the storage layer finds out, whose errors have no reason
+            raise errors.StatusError(500, "", text)
+        raise errors.bad_request(f"invalid resource version: {text}")
     return options
 
 
@@ -129,12 +135,16 @@ def write_options(request: HttpRequest, kind: str, *, apply: bool = False) -> Wr
     """The options of a create, update or patch; `kind` names the options' own kind in errors."""
     found: list[causes.Cause] = []
     dry_run = request.query.get("dryRun", [])
-    found += [causes.not_supported("dryRun", value, ["All"]) for value in dry_run if value not in {"All", ""}]
+    if any(value != "All" for value in dry_run):  # ValidateDryRun shows the whole list
+        found.append(causes.not_supported("dryRun", dry_run, ["All"]))
     manager = request.param("fieldManager") or ""
     if len(manager) > 128:
         found.append(causes.too_long("fieldManager", 128))
-    if not manager.isprintable():
-        found.append(causes.invalid("fieldManager", manager, "should only contain printable characters"))
+    found += [
+        causes.invalid("fieldManager", manager, f"invalid character U+{ord(sign):04X} (at position {at})")
+        for at, sign in enumerate(manager)
+        if not sign.isprintable()
+    ]
     validation = request.param("fieldValidation") or "Warn"
     if validation not in {"Ignore", "Warn", "Strict"}:
         found.append(causes.not_supported("fieldValidation", validation, ["", "Ignore", "Strict", "Warn"]))

@@ -40,6 +40,8 @@ def accepted_types(kind: Kind) -> list[str]:
 def patch_type(request: HttpRequest, kind: Kind) -> str:
     """The request's patch type, or 415."""
     media = bodies.media_type(request)
+    if media not in accepted_types(kind) and not kind.strategy.custom:  # by the router of built-in kinds
+        raise StatusError(415, "UnsupportedMediaType", "415: Unsupported Media Type", {})
     if media not in accepted_types(kind):
         raise errors.unsupported_media_type(accepted_types(kind))
     return media

@@ -31,17 +31,17 @@ _PREFERRED = ("Hostname", "InternalDNS", "InternalIP", "ExternalDNS", "ExternalI
 async def log(kind: Kind, info: RequestInfo, request: HttpRequest, context: Request) -> Answer | Stream:
     """GET of a pod's log."""
     pod = crud.get(kind, context, info.name).object
-    query = _query(request)
+    query = _query(request, info.name)
     container = _container(pod, request.param("container") or "")
     node_name = pod["spec"].get("nodeName")
     if not node_name:
-        return Answer(200, b"", TEXT)
+        return Answer(204, b"", TEXT)
     address, port = _kubelet(context.cluster, node_name)
     url = f"https://{address}:{port}/containerLogs/{info.namespace}/{info.name}/{container}?{urlencode(query)}"
     return await _fetch(url, info.name, follow="follow" in query)
 
 
-def _query(request: HttpRequest) -> dict[str, str]:
+def _query(request: HttpRequest, pod: str) -> dict[str, str]:
     """The kubelet's parameters of a PodLogOptions; 422 for what makes no sense."""
     query: dict[str, str] = {}
     found: list[causes.Cause] = []
@@ -73,7 +73,7 @@ def _query(request: HttpRequest) -> dict[str, str]:
     if stream and stream != "All":
         raise errors.not_implemented("logs of one stream only: both are kept together")
     if found:
-        raise errors.invalid("", "PodLogOptions", "", found)
+        raise errors.invalid("", "PodLogOptions", pod, found)
     return query
 
 

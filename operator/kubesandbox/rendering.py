@@ -53,6 +53,15 @@ def to_yaml(body: Json) -> bytes:
     return text.encode()
 
 
+def _check_shape(kind: Kind, how: Accepted, wrong: str, why: str, suffix: str = "") -> None:
+    """406 for a list's shape of an object, and the other way round (handlers/response.go)."""
+    if how.shape == wrong:
+        package = kind.group.split(".")[0] or "core"
+        found = f"unstructured.Unstructured{suffix}" if kind.strategy.custom else f"{package}.{kind.kind}{suffix}"
+        text = f"you requested {wrong}, but the requested object {why} (*{found})"
+        raise StatusError(406, "NotAcceptable", text)
+
+
 def one(
     kind: Kind,
     version: Version,
@@ -62,6 +71,7 @@ def one(
     status: int = 200,
 ) -> Answer:
     """One object as asked for."""
+    _check_shape(kind, how, "PartialObjectMetadataList", "is not a list")
     if how.shape == "Table":
         obj = view(kind, version)
         meta = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
@@ -74,6 +84,7 @@ def one(
 
 def many(kind: Kind, page: Page, how: Accepted, request: HttpRequest) -> Answer:
     """A list as asked for."""
+    _check_shape(kind, how, "PartialObjectMetadata", "is a list", "List")
     meta: Object = {"resourceVersion": str(page.revision)}
     if page.token or kind.strategy.custom:
         meta["continue"] = page.token
@@ -85,6 +96,7 @@ def many(kind: Kind, page: Page, how: Accepted, request: HttpRequest) -> Answer:
         body = tables.table(objects, kind.strategy.columns(), request.param("includeObject") or "", meta)
         return answer(orjson.dumps(body), how)
     if how.shape:
+        meta = {key: value for key, value in meta.items() if value}
         items = [tables.partial(view(kind, version)) for version in page.versions]
         head = {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": meta}
         return answer(orjson.dumps({**head, "items": items}), how)

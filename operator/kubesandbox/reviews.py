@@ -38,25 +38,30 @@ class ReviewStrategy(BuiltinStrategy):
         return rendering.one(kind, Version(obj, 0), how, request, status=201)
 
 
-def _invalid(kind: str, *found: causes.Cause) -> errors.StatusError:
-    return errors.invalid("authorization.k8s.io", kind, "", list(found))
+def _invalid(*found: causes.Cause) -> errors.StatusError:
+    return errors.invalid("authorization.k8s.io", "", "", list(found))  # without a kind, as kube-apiserver has it
 
 
-def _attributes(spec: Object, kind: str, namespace: str = "") -> RequestInfo:
+def _go_fields(path: Object) -> Object:
+    """NonResourceAttributes as Go prints its internal type, whose fields have no JSON names."""
+    return {"Path": path.get("path", ""), "Verb": path.get("verb", "")}
+
+
+def _attributes(spec: Object, namespace: str = "") -> RequestInfo:
     """What is asked about, as the authorizer sees requests."""
     resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
     if resource is not None and path is not None:
         text = "cannot be specified in combination with resourceAttributes"
-        raise _invalid(kind, causes.invalid("spec.nonResourceAttributes", path, text))
+        raise _invalid(causes.invalid("spec.nonResourceAttributes", _go_fields(path), text))
     if resource is None and path is None:
         text = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
-        raise _invalid(kind, causes.invalid("spec.resourceAttributes", None, text))
+        raise _invalid(causes.invalid("spec.resourceAttributes", None, text))
     if path is not None:
         return RequestInfo(path.get("verb", ""), path.get("path", ""))
     resource = resource or {}
     found = resource.get("namespace", "")
     if namespace and found != namespace:
-        raise errors.bad_request(f"spec.resourceAttributes.namespace must match namespace: {namespace}")
+        raise _invalid(causes.invalid("spec.resourceAttributes.namespace", found, "must match metadata.namespace"))
     return RequestInfo(
         resource.get("verb", ""),
         "",
@@ -81,7 +86,7 @@ class SelfAccessStrategy(ReviewStrategy):
     """SelfSubjectAccessReview."""
 
     def answer(self, obj: Object, request: Request) -> Object:
-        about = _attributes(obj.get("spec") or {}, "SelfSubjectAccessReview")
+        about = _attributes(obj.get("spec") or {})
         return _decided(request, request.user, about)
 
 
@@ -92,8 +97,8 @@ class AccessStrategy(ReviewStrategy):
         spec = obj.get("spec") or {}
         if not spec.get("user") and not spec.get("groups"):
             text = "at least one of user or group must be specified"
-            raise _invalid(obj["kind"], causes.invalid("spec.user", "", text))
-        about = _attributes(spec, obj["kind"], request.namespace)
+            raise _invalid(causes.invalid("spec.user", "", text))
+        about = _attributes(spec, request.namespace)
         user = User(spec.get("user", ""), tuple(spec.get("groups") or ()), spec.get("uid", ""))
         return _decided(request, user, about)
 

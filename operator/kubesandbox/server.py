@@ -47,13 +47,19 @@ class ApiServer:
         self._cluster.authorizer.check(user, info)
         if not info.is_resource:
             found = self._discovery.handle(request) or self._openapi.handle(request)
+            if found is None and unserved.below_known_group(request.path):
+                raise errors.no_route()
             return found or text_answer(404, "404 page not found\n")
         kind = self._cluster.kinds.find(info.group, info.version, info.resource)
         if kind is None or not routed(kind, info):
             refused = unserved.resource(info) if kind is None else None
             if refused:
                 raise refused
+            if unserved.known_group(info.group):
+                raise errors.no_route()
             return text_answer(404, "404 page not found\n")
+        if request.method == "HEAD" and not kind.strategy.custom:
+            raise errors.wrong_method()
         hostility = self._cluster.hostility
         if hostility:
             hostility.before(kind, info)

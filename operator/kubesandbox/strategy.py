@@ -29,6 +29,7 @@ class Request:
     field_validation: str = "Warn"
     subresource: str = ""
     patching: bool = False
+    text: bytes = b""  # the body as it came
     warnings: list[str] = field(default_factory=list)
 
 

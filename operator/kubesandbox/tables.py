@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from kubesandbox import errors
 from kubesandbox.ages import since
 from kubesandbox.jsonpath import compile_path
 from kubesandbox.objects import Json, Object
-from kubesandbox.schema.causes import go_float, go_json
+from kubesandbox.schema.causes import go_float, go_json, quote
 
 Cell = Json
 
@@ -114,8 +115,8 @@ def row(obj: Object, columns: Columns, include: str) -> Object:
     body: Object = {"cells": [column.show(obj) for column in columns]}
     if include == "Object":
         body["object"] = obj
-    elif include != "None":
-        body["object"] = partial(obj)
+    else:
+        body["object"] = None if include == "None" else partial(obj)
     return body
 
 
@@ -123,6 +124,9 @@ def table(
     objects: Sequence[Object], columns: Columns, include: str, metadata: Object, *, headers: bool = True
 ) -> Object:
     """Objects as a Table."""
+    if include not in {"", "None", "Metadata", "Object"}:
+        said = f"includeObject: Invalid value: {quote(include)}: must be 'Metadata', 'Object', 'None', or empty"
+        raise errors.bad_request(f"Unable to convert to Table as requested: {said}")
     return {
         "kind": "Table",
         "apiVersion": "meta.k8s.io/v1",

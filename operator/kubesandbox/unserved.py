@@ -23,6 +23,16 @@ _RESOURCES: dict[str, str] = {
     "storage.k8s.io": "csidrivers csinodes csistoragecapacities storageclasses volumeattachments "
     "volumeattributesclasses",
 }
+_GROUPS = frozenset(_RESOURCES) | {
+    "apiextensions.k8s.io",
+    "authentication.k8s.io",
+    "authorization.k8s.io",
+    "autoscaling",
+    "discovery.k8s.io",
+    "events.k8s.io",
+    "policy",
+    "rbac.authorization.k8s.io",
+}
 # Clients take it well when these are not found: `kubectl describe namespace` leaves them out.
 _OPTIONAL = frozenset({"limitranges", "resourcequotas"})
 _SUBRESOURCES: dict[tuple[str, str], str] = {
@@ -47,3 +57,16 @@ def subresource(info: RequestInfo) -> StatusError | None:
     if info.subresource in _SUBRESOURCES.get((info.group, info.resource), "").split():
         return errors.not_implemented(f"{info.resource}/{info.subresource}")
     return None
+
+
+def known_group(group: str) -> bool:
+    """Whether a real server has this group of its own: what leads nowhere below it is told by a Status."""
+    return group in _GROUPS
+
+
+def below_known_group(path: str) -> bool:
+    """Whether a path is of a version that a group of the server's own does not have."""
+    parts = path.strip("/").split("/")
+    if parts[0] == "api":
+        return len(parts) > 1
+    return parts[0] == "apis" and len(parts) > 2 and known_group(parts[1])

@@ -29,6 +29,7 @@ class DefinitionStrategy(BuiltinStrategy):
     """CustomResourceDefinition itself."""
 
     counts_generations = True
+    unconditional_update = False
     has_status = True
     status_keeps = Strategy.status_keeps
     type_name = types.type_name(GROUP, "v1", "CustomResourceDefinition")

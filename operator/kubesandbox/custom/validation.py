@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from kubesandbox import errors, names
 from kubesandbox.metadata import IMMUTABLE
@@ -79,6 +79,28 @@ def _names(found: Object) -> Iterator[Cause]:
         yield causes.invalid("spec.names.listKind", found["listKind"], "kind and listKind may not be the same")
 
 
+def _shared(versions: list[Object], key: str) -> bool:
+    """Whether all versions have the same, which the internal type then has once, for all (v1/conversion.go)."""
+    return len({causes.go_json(version.get(key)) for version in versions}) == 1
+
+
+def _go_versions(versions: list[Object]) -> list[Object]:
+    """Versions as Go prints the internal type: what is the same in all of them has moved out."""
+    keys = {"schema": "Schema", "subresources": "Subresources", "additionalPrinterColumns": "AdditionalPrinterColumns"}
+    keys["selectableFields"] = "SelectableFields"
+    return [
+        {
+            "Name": version.get("name", ""),
+            "Served": bool(version.get("served")),
+            "Storage": bool(version.get("storage")),
+            "Deprecated": bool(version.get("deprecated")),
+            "DeprecationWarning": version.get("deprecationWarning"),
+            **{go: None if _shared(versions, key) else version.get(key) for key, go in keys.items()},
+        }
+        for version in versions
+    ]
+
+
 def _versions(versions: list[Object]) -> list[Cause]:
     problems: list[Cause] = []
     for index, version in enumerate(versions):
@@ -91,17 +113,21 @@ def _versions(versions: list[Object]) -> list[Cause]:
         schema = dig(version, "schema", "openAPIV3Schema")
         if isinstance(schema, dict):
             has_status = "status" in (version.get("subresources") or {})
-            problems += check_structural(schema, f"{path}.schema.openAPIV3Schema", status=has_status)
-            problems += _selectable(version.get("selectableFields") or [], schema, f"{path}.selectableFields")
-        problems += _scale(dig(version, "subresources", "scale"), f"{path}.subresources.scale")
-        for number, column in enumerate(version.get("additionalPrinterColumns") or ()):
-            problems += _column(column, f"{path}.additionalPrinterColumns[{number}]")
+            if not _shared(versions, "schema"):
+                problems += check_structural(schema, f"{path}.schema.openAPIV3Schema", status=has_status)
+            elif index == 0:
+                problems += check_structural(schema, "spec.validation.openAPIV3Schema", status=has_status)
+        for key, check in _PER_VERSION.items():
+            if not _shared(versions, key):
+                problems += check(version.get(key), schema or {}, f"{path}.{key}")
+            elif index == 0:
+                problems += check(version.get(key), schema or {}, f"spec.{key}")
     found = [version.get("name") for version in versions]
     if len(set(found)) != len(found):
-        problems.append(causes.invalid("spec.versions", versions, "must contain unique version names"))
+        problems.append(causes.invalid("spec.versions", _go_versions(versions), "must contain unique version names"))
     if sum(bool(version.get("storage")) for version in versions) != 1:
         text = "must have exactly one version marked as storage version"
-        problems.append(causes.invalid("spec.versions", versions, text))
+        problems.append(causes.invalid("spec.versions", _go_versions(versions), text))
     return problems
 
 
@@ -165,6 +191,26 @@ def _selectable(fields: list[Object], schema: Object, path: str) -> Iterator[Cau
         seen.add(found)
     if len(seen) > MOST_SELECTABLE:
         yield causes.too_many(path, len(seen), MOST_SELECTABLE)
+
+
+def _subresources(value: Object | None, _schema: Object, path: str) -> Iterator[Cause]:
+    return _scale(dig(value or {}, "scale"), f"{path}.scale")
+
+
+def _columns(value: list[Object] | None, _schema: Object, path: str) -> Iterator[Cause]:
+    for number, column in enumerate(value or ()):
+        yield from _column(column, f"{path}[{number}]")
+
+
+def _selectables(value: list[Object] | None, schema: Object, path: str) -> Iterator[Cause]:
+    return _selectable(value or [], schema, path)
+
+
+_PER_VERSION: dict[str, Callable[..., Iterator[Cause]]] = {
+    "subresources": _subresources,
+    "additionalPrinterColumns": _columns,
+    "selectableFields": _selectables,
+}
 
 
 def validate_definition_update(obj: Object, old: Object) -> list[Cause]:
