@@ -72,6 +72,7 @@ SETTINGS = {
         shutdown_seconds=1,
     ),
     "UNCONFIRMED": "2",
+    "MARGIN": "0.4",
 }
 
 

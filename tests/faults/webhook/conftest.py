@@ -13,7 +13,7 @@ from tests.integration.webhook.zygote import Zygote
 __all__ = ["api_server", "databases", "make_rig", "number", "simulator"]
 
 MODULE = "tests.faults.webhook.crashing"
-UNCONFIRMED = 2.0
+UNCONFIRMED, MARGIN = 2.0, 0.4
 
 
 @pytest.fixture(params=["resources", "postgres"])
@@ -40,6 +40,7 @@ def make_faulty(make_rig: MakeRig, zygote: Zygote) -> Callable[..., Awaitable[Ri
         settings = {
             **environment(lease_seconds=1.5, send_seconds=1, settling_seconds=0.5, backfill_seconds=2),
             "UNCONFIRMED": str(UNCONFIRMED),
+            "MARGIN": str(MARGIN),
             **more.pop("settings", {}),
         }
         return await make_rig(settings=settings, module=MODULE, zygote=zygote, **more)

@@ -5,6 +5,8 @@ CRASH_AT: `<step>:<before|after>[:<action>]`, where the process gets SIGKILL (or
 CRASH_FILE: made when that happens; while it is there, nothing happens any more.
 POISON: an engine that is handed this word gets SIGKILL, every time.
 UNCONFIRMED: seconds after which an attempt that nobody confirmed is given up.
+MARGIN: seconds that requests end before their deadline, and leases outlast it. Between machines whose clocks differ it
+takes more than on one.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from typing import Any
 
 import switchboard.log.postgres.sending as postgres_sending
 import switchboard.log.resources.sending as resources_sending
+import switchboard.webhook.sending as webhook_sending
 from switchboard.cli import main
 from switchboard.engines.base import TurnInput
 from switchboard.engines.script import ScriptEngine
@@ -80,4 +83,7 @@ if __name__ == "__main__":
         _poison(word)
     if seconds := os.environ.get("UNCONFIRMED"):
         resources_sending.UNCONFIRMED_SECONDS = postgres_sending.UNCONFIRMED_SECONDS = float(seconds)
+    if margin := os.environ.get("MARGIN"):
+        resources_sending.LEASE_MARGIN_SECONDS = postgres_sending.LEASE_MARGIN_SECONDS = float(margin)
+        webhook_sending._MARGIN = float(margin)
     sys.exit(main(["webhook", *sys.argv[1:]]))

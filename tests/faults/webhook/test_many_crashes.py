@@ -13,7 +13,7 @@ from tests.postgres import Server
 
 pytestmark = pytest.mark.cluster
 
-CRASHES = 20
+CRASHES = 12
 
 
 @pytest.fixture
