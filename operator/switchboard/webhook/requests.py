@@ -30,7 +30,7 @@ class Decisions:
 
     def decision(self, connector: str, contact: str) -> Decision | None:
         """What was decided about a contact; None if it never asked."""
-        return self._decided.get(Asker(connector, contact))
+        return self._decided.get(Asker(connector, contact)) if self._decided else None
 
     def pending(self, connector: str) -> int:
         """How many requests of a connector wait."""

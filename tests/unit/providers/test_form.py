@@ -12,7 +12,7 @@ snippets = st.sampled_from(
     [
         b"&", b"=", b"+", b"%", b"%2", b"%2B", b"%2b", b"%3A", b"%3a", b"%2F", b"%25", b"%26", b"%3D", b"%00", b"%zz",
         b"%C3%A4", b"%F0%9F%91%8B", b"%E2%82", b"a", b"B", b"0", b"%22", b"%2C", b"%7B", b";", b" ", b"\n", b"\xc3\xa4",
-        b"\xff", b"%252B", b"%%2B41",
+        b"\xff", b"%252B", b"%%2B41", b"%1E", b"%1F", b"%1", b"\x1e", b"\x1f", b"\r", b"%0D%0A", b"%3d", b"==",
     ]
 )  # fmt: skip
 bodies = st.one_of(st.binary(max_size=60), st.lists(snippets, max_size=40).map(b"".join))
@@ -30,6 +30,8 @@ def standard(body: bytes) -> list[tuple[str, str]]:
 @example(body=b"a=%252B&b=%%2B41&c=%2%2B")
 @example(body=b"%2B%3A%2F=%2b%3a%2f")
 @example(body="Body=ä".encode())
+@example(body=b"a=1%")
+@example(body=b"a=%E2%82&b=%AC")
 def test_it_gives_the_standard_library_s_pairs(body: bytes) -> None:
     assert parse_form(body) == standard(body)
 

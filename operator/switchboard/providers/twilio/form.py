@@ -1,20 +1,21 @@
 """application/x-www-form-urlencoded, bytes to ordered pairs, within bounds.
 
-The same pairs as `urllib.parse.parse_qsl(…, keep_blank_values=True)` (a property test holds them together) in half its
-time, which is the largest part of what a webhook costs.
+The same pairs as `urllib.parse.parse_qsl(…, keep_blank_values=True)` (a property test holds them together) in a fifth
+of its time, which would be the largest part of what a webhook costs.
 """
 
-from urllib.parse import parse_qsl, unquote_to_bytes
+from binascii import a2b_qp
+from urllib.parse import parse_qsl
 
 MAX_BODY = 64 * 1024
 """Bytes. Twilio's largest, 1600 characters of four bytes each and ten media URLs, is under 30 KiB when encoded."""
 
 MAX_PARAMETERS = 500
 
-
-_OFTEN = (("%2B", "+"), ("%3A", ":"), ("%2F", "/"), ("%2C", ","), ("%22", '"'), ("%7B", "{"), ("%7D", "}"))
-"""Addresses, punctuation and `ChannelMetadata` make up most escapes. Undone over the whole body, they neither end a
-parameter nor begin another escape: what comes out is none of "&", "=", "%" or a hexadecimal digit."""
+_END, _IS = "\x1e", "\x1f"
+_AS_QUOTED_PRINTABLE = bytes.maketrans(b"%=&+", b"=" + (_IS + _END).encode() + b" ")
+"""Quoted-printable (RFC 2045) is this encoding with "=" for "%", and the standard library undoes it in C. Separators
+become control characters first, so that they are told from what was escaped."""
 
 
 class FormError(ValueError):
@@ -30,20 +31,31 @@ def parse_form(body: bytes, *, max_body: int = MAX_BODY, max_parameters: int = M
         raise FormError(f"the body has {len(body)} bytes, and at most {max_body} are taken")
     if body.count(b"&") >= max_parameters:
         raise FormError(f"the body has more than {max_parameters} parameters")
-    if not body.isascii():  # form encoding is ASCII; what is not is still read as parse_qsl reads it
-        return parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)
-    text = body.decode("ascii").replace("+", " ")
-    for escape, character in _OFTEN:
-        text = text.replace(escape, character)
-    pairs = []
-    for parameter in text.split("&"):
-        if not parameter:
-            continue
-        key, _, value = parameter.partition("=")
-        if "%" in parameter:
-            if "%" in key:
-                key = unquote_to_bytes(key).decode("utf-8", "replace")
-            if "%" in value:
-                value = unquote_to_bytes(value).decode("utf-8", "replace")
-        pairs.append((key, value))
+    if not _regular(body):
+        return _slowly(body)
+    plain = a2b_qp(body.translate(_AS_QUOTED_PRINTABLE))
+    text = plain.decode("utf-8", "replace")
+    parameters = text.split(_END)
+    pairs = [(key, value) for key, separator, value in [one.partition(_IS) for one in parameters] if separator]
+    # An escaped "=", a "%" that escaped nothing, a parameter that has not one separator: these are rare.
+    if b"=" in plain or not len(pairs) == len(parameters) == text.count(_IS):
+        return _slowly(body)
     return pairs
+
+
+def _regular(body: bytes) -> bool:
+    """Whether nothing in it means something else in quoted-printable, or could be taken for a separator. A browser or a
+    provider escapes all control characters; line breaks come as %0D%0A."""
+    return (
+        body.isascii()
+        and b"%1" not in body
+        and b"\n" not in body
+        and b"\r" not in body
+        and b"\x1e" not in body
+        and b"\x1f" not in body
+        and not body.endswith(b"%")
+    )
+
+
+def _slowly(body: bytes) -> list[tuple[str, str]]:
+    return parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)
