@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.integration.webhook.conftest import MakeRig
+from tests.integration.webhook.conftest import Databases, MakeRig
 from tests.integration.webhook.rig import Rig
 
 from switchboard.kube.resources import ACCESS_REQUESTS, TWILIO_CONNECTORS
+from switchboard.log.records import Inbound
 
 pytestmark = pytest.mark.cluster
 Number = Callable[[], str]
@@ -56,6 +58,39 @@ async def test_a_stranger_is_asked_for_once_told_once_and_answered_when_let_in(
     await rig.settled(2, "Answered", "Ignored")
     await rig.text(ann, "echo three", wait=True)
     assert (await rig.phone(ann, 3))[2].body == "You said three"
+
+
+async def test_who_is_let_in_a_day_after_writing_on_whatsapp_gets_no_answer_and_the_execution_says_why(
+    make_rig: MakeRig, number: Number, databases: Databases
+) -> None:
+    rig = await make_rig(access=onboarding(onboardingMessage=""), dsn=databases.dsn())
+    await rig.start()
+    assert rig.reader is not None
+    ann, bob = number(), number()
+    for contact, hours in ((ann, 25), (bob, 23)):
+        await rig.reader.record(
+            Inbound(
+                provider="twilio",
+                account=rig.account,
+                message_id=f"SM{contact[1:]:0>32}",
+                connector="sms",
+                channel="WhatsApp",
+                contact=contact,
+                sender=contact,
+                recipient=rig.number,
+                body="echo please",
+                state="Held",
+                time=datetime.now(UTC) - timedelta(hours=hours),
+            )
+        )
+        spec = {"connector": "sms", "contact": contact, "decision": "Approved"}
+        metadata = {"name": f"acr-{contact[1:]}", "namespace": rig.namespace}
+        await rig.api.create(ACCESS_REQUESTS, {"metadata": metadata, "spec": spec})
+    late, in_time = await rig.settled(2, "Answered", "Failed")
+    executions = {one["metadata"]["name"]: one["status"] for one in await rig.executions()}
+    assert executions[late["status"]["execution"]]["error"]["kind"] == "WindowClosed"
+    assert executions[in_time["status"]["execution"]]["state"] == "Succeeded"
+    assert [one["spec"]["to"] for one in await rig.messages("Outbound")] == [bob]
 
 
 async def test_who_is_turned_away_is_not_answered(make_rig: MakeRig, number: Number) -> None:

@@ -239,21 +239,65 @@ async def _shown(rig: Any, phone: str, body: str) -> bool:
     return any(item.body == body for item in await rig.twilio.inbox(phone, wait=False))
 
 
-@pytest.mark.parametrize(
-    ("code", "meaning"),
-    [(21610, "OptedOut"), (21614, "NotMobile"), (30034, "SenderNotRegistered"), (63016, "WindowClosed")],
-)
-async def test_what_twilio_refuses_ends_with_its_meaning(
-    make_rig: MakeRig, number: Number, code: int, meaning: str
+REFUSED = {
+    21211: "InvalidRecipient",
+    21408: "RegionNotEnabled",
+    21606: "InvalidSender",
+    21608: "TrialRecipient",
+    21610: "OptedOut",
+    21612: "Unreachable",
+    21614: "NotMobile",
+    21617: "TooLong",
+    30032: "SenderNotRegistered",
+    30034: "SenderNotRegistered",
+    63007: "SenderNotFound",
+    63015: "SandboxNotJoined",
+    63016: "WindowClosed",
+}
+
+
+async def test_what_twilio_refuses_ends_with_its_meaning(make_rig: MakeRig, number: Number) -> None:
+    rig = await make_rig()
+    await rig.start()
+    phones = {number(): code for code in REFUSED}
+    for phone, code in phones.items():
+        await rig.twilio.plan(DeliveryPlan(account=rig.account, to=phone, refuse=code))
+        await rig.text(phone, "hi")
+
+    async def all_failed() -> Any:
+        failed = await rig.messages("Outbound", "Failed")
+        return failed if len(failed) == len(phones) else None
+
+    for message in await rig.until(all_failed):
+        code = phones[message["spec"]["to"]]
+        assert message["status"]["errorCode"] == code
+        assert message["status"]["error"].startswith(f"{REFUSED[code]}: ")
+        assert message["status"]["attempts"] == 1
+
+
+async def test_a_full_queue_is_tried_again(make_rig: MakeRig, number: Number) -> None:
+    rig = await make_rig()
+    await rig.start()
+    ann = number()
+    await rig.twilio.plan(DeliveryPlan(account=rig.account, to=ann, refuse=21611, times=1))
+    await rig.text(ann, "hi")
+    assert [item.body for item in await rig.phone(ann, 1)] == ["Hello!"]
+    [message] = await rig.until(lambda: rig.messages("Outbound", "Sent"))
+    assert message["status"]["attempts"] == 2
+
+
+async def test_a_window_that_twilio_finds_closed_later_is_told_by_its_callback(
+    make_rig: MakeRig, number: Number
 ) -> None:
     rig = await make_rig()
     await rig.start()
-    await rig.twilio.plan(DeliveryPlan(account=rig.account, refuse=code))
-    await rig.text(number(), "hi")
-    [message] = await rig.until(lambda: rig.messages("Outbound", "Failed"))
-    assert message["status"]["errorCode"] == code
-    assert meaning in message["status"]["error"]
-    assert message["status"]["attempts"] == 1
+    ann = number()
+    steps = [Step(status="failed", error_code=63016)]
+    await rig.twilio.plan(DeliveryPlan(account=rig.account, to=f"whatsapp:{ann}", steps=steps))
+    await rig.text(ann, "hi", channel="WhatsApp")
+    [failed] = await rig.until(lambda: rig.messages("Outbound", "Failed"))
+    assert (failed["status"]["delivery"], failed["status"]["errorCode"]) == ("Failed", 63016)
+    assert "24 hours" in failed["status"]["error"]
 
 
 async def test_what_fails_on_its_way_says_so_and_news_in_any_order_never_goes_backwards(
