@@ -9,7 +9,7 @@ from contextlib import aclosing
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from switchboard.log import bounds, cursors
@@ -44,6 +44,8 @@ def test_whatever_strangers_send_becomes_text_that_every_store_takes(text: str, 
     assert cleaned.encode().decode() == cleaned
 
 
+@example({"n" * 201: "v"})
+@example({str(index): "v" for index in range(201)})
 @given(st.dictionaries(st.text(max_size=30), st.text(alphabet=st.characters(codec=None), max_size=60), max_size=12))
 def test_attributes_as_json_are_what_bounds_leave_of_them(given_: dict[str, str]) -> None:
     import json

@@ -9,6 +9,7 @@ from typing import cast
 
 import asyncpg
 from pydantic import TypeAdapter
+from pydantic_core import PydanticSerializationError, to_json
 
 from switchboard.api.conversation import ExecutionError, ExecutionState, MessageState, Step, Usage
 from switchboard.api.meta import Channel
@@ -133,12 +134,13 @@ def attributes(given: Mapping[str, str]) -> str | None:
     """JSON of an inbound message's attributes."""
     if not given:
         return None
-    text = json.dumps(given if isinstance(given, dict) else dict(given))
-    # Most are small, and hold nothing that `bounds` would cut or replace: NUL and surrogates are escaped in the text.
-    small = len(text) <= bounds.ATTRIBUTE_MAX and len(given) <= bounds.NAME_MAX
-    if small and "\\u0000" not in text and "\\ud" not in text:
-        return text
-    return json.dumps(bounds.attributes(given))
+    try:
+        text = to_json(given).decode()
+    except PydanticSerializationError:  # a lone surrogate
+        return json.dumps(bounds.attributes(given))
+    # Most are small, and hold nothing that `bounds` would cut or replace.
+    small = len(text) <= bounds.ATTRIBUTE_MAX and len(given) <= bounds.ATTRIBUTES_MAX
+    return text if small and max(map(len, given)) <= bounds.NAME_MAX and "\\u0000" not in text else json.dumps(bounds.attributes(given))
 
 
 def outcome(given: Outcome) -> tuple[str | None, str | None, str | None, str | None, str | None, str | None]:
