@@ -140,7 +140,11 @@ def attributes(given: Mapping[str, str]) -> str | None:
         return json.dumps(bounds.attributes(given))
     # Most are small, and hold nothing that `bounds` would cut or replace.
     small = len(text) <= bounds.ATTRIBUTE_MAX and len(given) <= bounds.ATTRIBUTES_MAX
-    return text if small and max(map(len, given)) <= bounds.NAME_MAX and "\\u0000" not in text else json.dumps(bounds.attributes(given))
+    return (
+        text
+        if small and max(map(len, given)) <= bounds.NAME_MAX and "\\u0000" not in text
+        else json.dumps(bounds.attributes(given))
+    )
 
 
 def outcome(given: Outcome) -> tuple[str | None, str | None, str | None, str | None, str | None, str | None]:
