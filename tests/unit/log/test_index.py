@@ -1,0 +1,114 @@
+"""What a pod holds of the API server: the newest version of each object, and no object that is gone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from switchboard.kube.resources import CONVERSATIONS, EXECUTIONS, MESSAGES, Object, ResourceType
+from switchboard.log.records import Inbound
+from switchboard.log.resources import objects
+from switchboard.log.resources.index import Index
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+ANN = "+15005550001"
+
+
+def inbound() -> Inbound:
+    given: dict[str, Any] = {"provider": "twilio", "account": "AC", "message_id": "SM1", "state": "Waiting"}
+    return Inbound(
+        **given, connector="sms", channel="SMS", contact=ANN, sender=ANN, recipient="+15005550006", body="hi"
+    )
+
+
+def conversation(version: int, name: str = "c-1") -> Object:
+    made = objects.new_conversation("acme", "support", name, inbound())
+    made["metadata"]["resourceVersion"] = str(version)
+    return made
+
+
+def message(version: int, name: str = "in-1", *, of: str = "c-1", **status: Any) -> Object:
+    made = objects.new_inbound(
+        "acme", "support", name=name, conversation=of, inbound=inbound(), state="Waiting", now=NOW, sequence=1
+    )
+    made["metadata"]["resourceVersion"] = str(version)
+    return made | ({"status": status} if status else {})
+
+
+def execution(version: int, name: str = "c-1-1") -> Object:
+    spec = {"agent": "support", "revision": "v1", "conversation": "c-1", "messages": ["in-1"]}
+    return {"metadata": {"name": name, "namespace": "acme", "resourceVersion": str(version)}, "spec": spec}
+
+
+MAKERS = {CONVERSATIONS.plural: conversation, MESSAGES.plural: message, EXECUTIONS.plural: execution}
+ALL = pytest.mark.parametrize("resource", [CONVERSATIONS, MESSAGES, EXECUTIONS], ids=lambda one: one.plural)
+
+
+@ALL
+def test_an_older_version_never_replaces_a_newer_one(resource: ResourceType) -> None:
+    index, make = Index(), MAKERS[resource.plural]
+    for version, kept in ((5, 5), (4, 5), (5, 5), (6, 6)):
+        made = make(version)
+        index.put(resource, made)
+        assert [one.version for one in index._kept(resource).values()] == [kept]
+
+
+@ALL
+def test_what_a_new_listing_does_not_name_is_gone_and_what_it_names_is_there(resource: ResourceType) -> None:
+    index, make = Index(), MAKERS[resource.plural]
+    names = {
+        CONVERSATIONS.plural: ("c-1", "c-2"),
+        MESSAGES.plural: ("in-1", "in-2"),
+        EXECUTIONS.plural: ("c-1-1", "c-1-2"),
+    }
+    gone, stays = names[resource.plural]
+    index.put(resource, make(1, gone))
+    index.sync(resource, [make(2, stays)])
+    assert list(index._kept(resource)) == [stays]
+    index.sync(resource, [])
+    assert not index._kept(resource)
+    assert not index.threads
+    assert not index.work
+
+
+@ALL
+def test_a_late_deletion_of_an_older_object_leaves_the_one_that_was_made_anew(resource: ResourceType) -> None:
+    index, make = Index(), MAKERS[resource.plural]
+    made = make(7)
+    name = made["metadata"]["name"]
+    index.put(resource, made)
+    index.remove(resource, name, version=6)
+    assert name in index._kept(resource)
+    index.remove(resource, name, version=8)
+    assert name not in index._kept(resource)
+    index.remove(resource, name)
+
+
+def test_what_waits_is_work_until_it_is_taken_away_and_each_change_of_it_is_told() -> None:
+    index, told = Index(), list[int]()
+    index.changed = lambda: told.append(len(index.work))
+    index.put(MESSAGES, message(1))
+    assert (list(index.work), told) == (["c-1"], [1])
+    index.put(MESSAGES, message(2, state="Waiting"))
+    assert told == [1]
+    index.put(MESSAGES, message(3, state="Ignored"))
+    assert not index.work
+    assert index.next_due(NOW) is None
+
+
+def test_what_falls_due_next_is_the_first_after_now() -> None:
+    index = Index()
+    for second, name in enumerate(("c-1", "c-2", "c-3")):
+        index.work[name] = NOW.replace(second=second)
+    assert index.next_due(NOW) == NOW.replace(second=1)
+    assert index.next_due(NOW.replace(second=2)) is None
+
+
+def test_an_object_that_nobody_can_read_is_left_out_and_harms_no_other() -> None:
+    index = Index()
+    broken = message(1)
+    del broken["spec"]["conversation"]
+    index.sync(MESSAGES, [broken, message(2, "in-2")])
+    assert list(index.messages) == ["in-2"]
