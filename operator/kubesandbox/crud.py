@@ -142,6 +142,8 @@ def _check_namespace(kind: Kind, meta: Object, request: Request) -> None:
                 "the namespace of the provided object does not match the namespace sent on the request"
             )
         meta["namespace"] = request.namespace
+    else:  # dropped, not refused (rest.EnsureObjectNamespaceMatchesRequestNamespace)
+        meta.pop("namespace", None)
 
 
 def check_applied(kind: Kind, name: str, config: Object, request: Request) -> None:
@@ -291,7 +293,7 @@ def _settle(kind: Kind, obj: Object, old: Object, request: Request) -> Object:
 def _of_metadata(meta: Object, old: Object) -> list[causes.Cause]:
     """What is wrong with changed metadata, twice: rest.BeforeUpdate finds it, and every kind's own validation again."""
     found = metadata.validate_update(meta, old)
-    return [*found, *found]
+    return [*found, *found, *metadata.validate_common(meta)]
 
 
 _META = ("labels", "annotations", "finalizers", "ownerReferences")

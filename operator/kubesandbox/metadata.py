@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
-from kubesandbox import names
+from kubesandbox import names, times
 from kubesandbox.objects import Json, Object
 from kubesandbox.schema import causes
 from kubesandbox.schema.causes import Cause
@@ -69,6 +69,10 @@ def _type_errors(metadata: Object) -> Iterator[str]:
     for key in _STRINGS:
         if metadata.get(key) is not None and not isinstance(metadata[key], str):
             yield _unmarshal(metadata[key], f"ObjectMeta.metadata.{key}", "string")
+    for key in ("creationTimestamp", "deletionTimestamp"):
+        value = metadata.get(key)
+        if isinstance(value, str) and value and (wrong := times.unparsed(value)):
+            yield wrong
     for key in ("labels", "annotations"):
         found = metadata.get(key) or {}
         if not isinstance(found, dict):
@@ -153,10 +157,11 @@ def validate(metadata: Object, rule: names.NameRule, *, namespaced: bool) -> lis
         ]
     elif metadata.get("namespace"):
         found.append(causes.forbidden("metadata.namespace", "not allowed on this type"))
-    return found + _validate_common(metadata)
+    return found + validate_common(metadata)
 
 
-def _validate_common(metadata: Object) -> list[Cause]:
+def validate_common(metadata: Object) -> list[Cause]:
+    """What is wrong with metadata, new or changed."""
     found = labels(metadata.get("labels"), "metadata.labels")
     found += annotation_causes(metadata.get("annotations"), "metadata.annotations")
     found += _owners(metadata.get("ownerReferences") or [])
@@ -265,7 +270,7 @@ def validate_update(metadata: Object, old: Mapping[str, Json]) -> list[Cause]:
         for key in _IMMUTABLE
         if metadata.get(key) != old.get(key)
     ]
-    return found + _validate_common(metadata)
+    return found + validate_common(metadata)
 
 
 def later(seconds: int) -> str:

@@ -71,7 +71,7 @@ class ScaleHandler:
         if info.verb == "get":
             return rendering.answer(orjson.dumps(current), how)
         wanted = self._wanted(kind, info, request, context, current)
-        replicas = _replicas(wanted, info.name)
+        replicas = _replicas(kind, wanted, info.name)
         obj = clone(crud.view(kind, version))
         path = paths(kind)[0]
         child(obj, *path[:-1])[path[-1]] = replicas
@@ -114,9 +114,12 @@ class ScaleHandler:
         return made
 
 
-def _replicas(wanted: Object, name: str) -> int:
+def _replicas(kind: Kind, wanted: Object, name: str) -> int:
     replicas = dig(wanted, "spec", "replicas") or 0
     if replicas < 0:
+        if kind.strategy.custom:
+            wrong = causes.invalid(".spec.replicas", replicas, "should be a non-negative integer")
+            raise errors.invalid(kind.group, "Scale", name, [wrong])
         text = "must be greater than or equal to 0"
         raise errors.invalid("autoscaling", "Scale", name, [causes.invalid("spec.replicas", replicas, text)])
     return int(replicas)

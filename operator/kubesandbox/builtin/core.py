@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 
 from kubesandbox import errors, names
-from kubesandbox.builtin.quantities import amount
+from kubesandbox.builtin.amounts import amount
 from kubesandbox.builtin.strategy import BuiltinStrategy
 from kubesandbox.metadata import IMMUTABLE, now
 from kubesandbox.objects import Object, child, dig

@@ -2,45 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from decimal import Decimal
 
 from kubesandbox import names
+from kubesandbox.builtin.amounts import amount
 from kubesandbox.objects import Json, Object
 from kubesandbox.schema import causes
 from kubesandbox.schema.causes import Cause
 
-_SUFFIXES = {
-    "": Decimal(1),
-    "n": Decimal("1e-9"),
-    "u": Decimal("1e-6"),
-    "m": Decimal("1e-3"),
-    "k": Decimal(10**3),
-    "M": Decimal(10**6),
-    "G": Decimal(10**9),
-    "T": Decimal(10**12),
-    "P": Decimal(10**15),
-    "E": Decimal(10**18),
-    "Ki": Decimal(2**10),
-    "Mi": Decimal(2**20),
-    "Gi": Decimal(2**30),
-    "Ti": Decimal(2**40),
-    "Pi": Decimal(2**50),
-    "Ei": Decimal(2**60),
-}
-_QUANTITY = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:[eE]([+-]?\d+)|([numkMGTPE]?|[KMGTPE]i))")
 _STANDARD = frozenset({"cpu", "memory", "ephemeral-storage"})
 NON_NEGATIVE = "must be greater than or equal to 0"
-
-
-def amount(text: Json) -> Decimal:
-    """A quantity's number; what the decoder let through is one."""
-    match = _QUANTITY.fullmatch(str(text))
-    if match is None:
-        raise ValueError(f"{text!r} is no quantity")
-    number, exponent, suffix = match.groups()
-    return Decimal(number) * (Decimal(10) ** int(exponent) if exponent else _SUFFIXES[suffix or ""])
 
 
 def validate_resources(resources: Object, path: str) -> list[Cause]:

@@ -17,6 +17,8 @@ from typing import NotRequired, TypedDict
 
 import orjson
 
+from kubesandbox import times
+from kubesandbox.builtin import amounts
 from kubesandbox.objects import Json, Object
 
 PREFIXES = {
@@ -214,7 +216,6 @@ def _map_decoder(kind: str, struct: str) -> Decode:
 
 _INTEGERS = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}
 _QUANTITY = re.compile(r"^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$")
-_TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$")
 
 
 def _scalar_decoder(kind: str, struct: str, go: str) -> Decode:
@@ -269,9 +270,9 @@ def _bytes(value: Json) -> str | None:
 def _time(kind: str, value: Json) -> str | None:
     if not isinstance(value, str):
         return None
-    if not _TIME.match(value):
-        layout = "2006-01-02T15:04:05.000000Z07:00" if kind == "microtime" else "2006-01-02T15:04:05Z07:00"
-        raise DecodeError(f'parsing time "{value}" as "{layout}": cannot parse "{value}" as "2006"')
+    wrong = times.unparsed(value, micro=kind == "microtime") if value else None
+    if wrong:
+        raise DecodeError(wrong)
     if kind == "time" and "." in value and value.endswith("Z"):
         return value.split(".")[0] + "Z"
     return value
@@ -283,4 +284,4 @@ def _quantity(value: Json) -> str | None:
     text = str(value) if isinstance(value, int | float) else value
     if not isinstance(text, str) or not _QUANTITY.match(text):
         raise DecodeError("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'")
-    return text
+    return amounts.canonical(text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kubesandbox import names
-from kubesandbox.builtin.quantities import amount
+from kubesandbox.builtin.amounts import amount
 from kubesandbox.objects import Object
 from kubesandbox.schema import causes
 from kubesandbox.schema.causes import Cause

@@ -79,8 +79,9 @@ class DefinitionCleanup:
 def _terminating(obj: Object) -> bool:
     """Say that objects are being deleted; whether that is news."""
     conditions = obj["status"].get("conditions") or []
-    if any(c["type"] == "Terminating" for c in conditions):
+    if any(c["reason"] == "InstanceDeletionInProgress" for c in conditions):
         return False
+    conditions = [c for c in conditions if c["type"] != "Terminating"]
     conditions.append(
         {
             "type": "Terminating",

@@ -46,7 +46,7 @@ class DefinitionStrategy(BuiltinStrategy):
 
     def prepare_create(self, obj: Object, request: Request) -> None:
         spec = obj.get("spec") or {}
-        stored = [v["name"] for v in spec.get("versions") or () if isinstance(v, dict) and v.get("storage")]
+        stored = [v["name"] for v in spec.get("versions") or () if isinstance(v, dict) and v.get("storage")][:1]
         obj["status"] = {
             "conditions": None,
             "acceptedNames": {"plural": "", "kind": ""},
@@ -68,7 +68,8 @@ class DefinitionStrategy(BuiltinStrategy):
     def validate_update(self, obj: Object, old: Object, request: Request) -> list[Cause]:
         from kubesandbox.custom.validation import validate_definition_update
 
-        return self.validate(obj, request) + validate_definition_update(obj, old)
+        found = [cause for cause in self.validate(obj, request) if cause.field != "metadata.name"]
+        return found + validate_definition_update(obj, old)
 
     def created(self, obj: Object, request: Request) -> None:
         establish(request.cluster, obj)
@@ -76,6 +77,21 @@ class DefinitionStrategy(BuiltinStrategy):
     def updated(self, obj: Object, old: Object, request: Request) -> None:
         if not obj["metadata"].get("deletionTimestamp") and obj.get("spec") != old.get("spec"):
             establish(request.cluster, obj)
+
+    def begin_delete(self, obj: Object, grace: int | None, request: Request) -> bool:
+        """Hold the definition until its objects are gone (pkg/registry/customresourcedefinition, REST.Delete)."""
+        meta = obj["metadata"]
+        if meta.get("deletionTimestamp"):
+            return bool(meta.get("finalizers"))
+        meta["deletionTimestamp"] = now()
+        meta["finalizers"] = [*(meta.get("finalizers") or ()), CLEANUP]
+        text = "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon"
+        status = obj["status"]
+        status["conditions"] = [
+            *(c for c in status.get("conditions") or () if c["type"] != "Terminating"),
+            _condition("Terminating", True, "InstanceDeletionPending", text),
+        ]
+        return True
 
     def columns(self) -> Columns:
         return (NAME, CREATED_AT)
@@ -101,9 +117,7 @@ def establish(cluster: Cluster, obj: Object) -> None:
     }
     table = cluster.store.table(GROUP, PLURAL)
     if status != obj.get("status"):
-        finalizers = obj["metadata"].get("finalizers") or []
-        kept = finalizers if CLEANUP in finalizers else [*finalizers, CLEANUP]
-        table.put({**obj, "metadata": {**obj["metadata"], "finalizers": kept}, "status": status})
+        table.put({**obj, "status": status})
     if not taken:
         serve(cluster, obj)
 
@@ -197,7 +211,7 @@ def serve(cluster: Cluster, obj: Object) -> None:
                 },
                 found.get("listKind") or f"{found['kind']}List",
                 storage,
-                _converter(api_version, strategy) if version["name"] != storage else None,
+                _converter(api_version, strategy, fill=False) if version["name"] != storage else None,
                 keep if version["name"] != storage else None,
             )
         )
@@ -221,14 +235,15 @@ def _deprecation(spec: Object, version: Object) -> tuple[str, ...]:
     return (f"{text}; use {group}/{better[0]} {kind}" if better else text,)
 
 
-def _converter(api_version: str, strategy: CustomStrategy) -> Callable[[Object], Object]:
-    """Conversion `None`: another apiVersion, with the fields and defaults of that version's schema."""
+def _converter(api_version: str, strategy: CustomStrategy, *, fill: bool = True) -> Callable[[Object], Object]:
+    """Conversion `None`: another apiVersion, with the fields of that version's schema."""
 
     def convert(obj: Object) -> Object:
         copy: Object = clone(obj)
         copy["apiVersion"] = api_version
         strategy.schema.prune(copy)
-        strategy.schema.default(copy)
+        if fill:  # what is stored is defaulted, and what is converted from it is not again
+            strategy.schema.default(copy)
         return copy
 
     return convert

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
 
 from kubesandbox import errors, names
 from kubesandbox.metadata import IMMUTABLE
@@ -26,12 +27,8 @@ def validate_definition(obj: Object) -> list[Cause]:
         [causes.invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group')] if name != wanted else []
     )
     problems += _group(group)
-    if group.endswith((".k8s.io", ".kubernetes.io")) and not dig(obj, "metadata", "annotations", _APPROVED):
-        text = (
-            f'protected groups must have approval annotation "{_APPROVED}", see '
-            "https://github.com/kubernetes/enhancements/pull/1111"
-        )
-        problems.append(causes.required(f"metadata.annotations[{_APPROVED}]", text))
+    if group.endswith((".k8s.io", ".kubernetes.io")):
+        problems += _approval(obj)
     scope = spec.get("scope") or ""
     if not scope:
         problems.append(causes.required("spec.scope"))
@@ -40,17 +37,47 @@ def validate_definition(obj: Object) -> list[Cause]:
     if spec.get("preserveUnknownFields"):
         text = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
         problems.append(causes.invalid("spec.preserveUnknownFields", True, text))
-    problems += _versions(spec.get("versions") or [])
+    problems += _versions(spec.get("versions"))
     problems += [
         causes.required(f"spec.names.{key}") for key in ("plural", "singular", "kind", "listKind") if not found.get(key)
     ]
     problems += _names(found)
+    problems += _stored(obj)
     strategy = dig(spec, "conversion", "strategy")
     if strategy == "Webhook":
         raise errors.not_implemented("conversion webhooks")
+    if dig(spec, "conversion", "webhook") is not None:
+        text = "should not be set when strategy is not set to Webhook"
+        keys = ("webhookClientConfig", "conversionReviewVersions")
+        problems += [causes.forbidden(f"spec.conversion.{key}", text) for key in keys]
     if strategy != "None":
         problems.append(causes.not_supported("spec.conversion.strategy", strategy, ["None", "Webhook"]))
     return problems
+
+
+def _stored(obj: Object) -> Iterator[Cause]:
+    """ValidateCustomResourceDefinitionStoredVersions."""
+    stored = dig(obj, "status", "storedVersions")
+    if not stored:
+        yield causes.invalid("status.storedVersions", stored or None, "must have at least one stored version")
+        return
+    storage = [version.get("name") for version in dig(obj, "spec", "versions") or () if version.get("storage")]
+    if storage and storage[-1] not in stored:
+        yield causes.invalid("status.storedVersions", stored, f"must have the storage version {storage[-1]}")
+
+
+def _approval(obj: Object) -> Iterator[Cause]:
+    """What *.k8s.io and *.kubernetes.io ask of a definition (apihelpers.GetAPIApprovalState)."""
+    approval, path = dig(obj, "metadata", "annotations", _APPROVED), f"metadata.annotations[{_APPROVED}]"
+    see = "see https://github.com/kubernetes/enhancements/pull/1111"
+    if not approval:
+        yield causes.required(path, f'protected groups must have approval annotation "{_APPROVED}", {see}')
+    elif not (approval.startswith("unapproved") or urlsplit(approval).netloc):
+        text = (
+            f'protected groups must have approval annotation "{_APPROVED}" with either a URL or a reason starting with '
+            f'"unapproved", {see}'
+        )
+        yield causes.invalid(path, approval, text)
 
 
 def _group(group: str) -> list[Cause]:
@@ -101,7 +128,8 @@ def _go_versions(versions: list[Object]) -> list[Object]:
     ]
 
 
-def _versions(versions: list[Object]) -> list[Cause]:
+def _versions(given: list[Object] | None) -> list[Cause]:
+    versions = given or []
     problems: list[Cause] = []
     for index, version in enumerate(versions):
         if not isinstance(dig(version, "schema", "openAPIV3Schema"), dict):
@@ -110,6 +138,11 @@ def _versions(versions: list[Object]) -> list[Cause]:
         path, name = f"spec.versions[{index}]", version.get("name") or ""
         if wrong := names.dns1035(name):
             problems.append(causes.invalid(f"{path}.name", name, ",".join(wrong)))
+            if index == 0:  # the internal type has the first one's name once more
+                problems.append(causes.invalid("spec.version", name, ",".join(wrong)))
+        if version.get("deprecationWarning") and not version.get("deprecated"):
+            text = "can only be set for deprecated versions"
+            problems.append(causes.invalid(f"{path}.deprecationWarning", version["deprecationWarning"], text))
         schema = dig(version, "schema", "openAPIV3Schema")
         if isinstance(schema, dict):
             has_status = "status" in (version.get("subresources") or {})
@@ -124,10 +157,15 @@ def _versions(versions: list[Object]) -> list[Cause]:
                 problems += check(version.get(key), schema or {}, f"spec.{key}")
     found = [version.get("name") for version in versions]
     if len(set(found)) != len(found):
-        problems.append(causes.invalid("spec.versions", _go_versions(versions), "must contain unique version names"))
+        problems.append(
+            causes.invalid(
+                "spec.versions", causes.go_struct(_go_versions(versions)), "must contain unique version names"
+            )
+        )
     if sum(bool(version.get("storage")) for version in versions) != 1:
         text = "must have exactly one version marked as storage version"
-        problems.append(causes.invalid("spec.versions", _go_versions(versions), text))
+        shown = None if given is None else _go_versions(versions)
+        problems.append(causes.invalid("spec.versions", causes.go_struct(shown), text))
     return problems
 
 
@@ -173,12 +211,12 @@ def _selectable(fields: list[Object], schema: Object, path: str) -> Iterator[Cau
             yield causes.required(at)
             continue
         steps = found.removeprefix(".").split(".")
-        if steps[0] == "metadata":
-            yield causes.invalid(at, found, "must not point to fields in metadata")
         node = schema
         for step in steps:
             node = (node.get("properties") or {}).get(step) or {}
-        if not found.startswith(".") or not node:
+        if not found.startswith("."):
+            yield causes.invalid(at, found, f"is an invalid path: expected [ or . but got: {steps[0]}")
+        elif not node:
             yield causes.invalid(at, found, "is an invalid path: does not refer to a valid field")
         elif node.get("type") not in {"string", "boolean", "integer"}:
             text = (

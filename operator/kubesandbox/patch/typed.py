@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from kubesandbox.patch.fieldset import Fields, InvalidFieldsError, Path, item_element, name_element, show
 from kubesandbox.patch.types import ANY, Type
-from kubesandbox.schema.causes import JSON
+from kubesandbox.schema.causes import JSON, quote
 
 #: There is no value, which is not the same as null.
 MISSING: Final[Any] = object()
@@ -296,7 +296,7 @@ def _problems(value: JSON, type_: Type, path: Path) -> Iterator[str]:
         if type_.scalar == "numeric":
             yield f"{where}expected numeric (int or float), got {_GO[type(value)]}"
         else:
-            yield f"{where}expected {type_.scalar}, got &{{{_plain(value)}}}"
+            yield f"{where}expected {type_.scalar}, got &value.valueUnstructured{{Value:{_syntax(value)}}}"
         return
     if kind == "map":
         for name, part in value.items():
@@ -332,3 +332,21 @@ def _is_scalar(value: JSON, scalar: str) -> bool:
 
 def _plain(value: JSON) -> str:
     return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
+
+
+def _syntax(value: JSON) -> str:
+    """A value in Go's own syntax, as %#v prints it."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return quote(value)
+        case list():
+            return f"[]interface {{}}{{{', '.join(_syntax(item) for item in value)}}}"
+        case dict():
+            items = ", ".join(f"{quote(key)}:{_syntax(value[key])}" for key in sorted(value))
+            return f"map[string]interface {{}}{{{items}}}"
+        case None:
+            return "interface {}(nil)"
+        case _:
+            return _plain(value)

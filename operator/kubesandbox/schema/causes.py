@@ -125,8 +125,21 @@ def _worded(path: str, reason: str, detail: str) -> Cause:
     return Cause(path, reason, f"{_WORDS[reason]}: {detail}" if detail else _WORDS[reason])
 
 
+class GoText(str):
+    """What Go prints of a struct, whose fields keep their order: shown as it is."""
+
+    __slots__ = ()
+
+
+def go_struct(value: JSON) -> GoText:
+    """A Go struct, or several, as `field.Error` prints them: JSON in the order of the fields."""
+    return GoText(_ORDERED.encode(value))
+
+
 def show(value: JSON) -> str:
     """A value as `field.Error` prints it: Go's %v for numbers, %q for strings, JSON for the rest."""
+    if isinstance(value, GoText):
+        return str(value)
     if isinstance(value, str):
         return quote(value)
     if isinstance(value, float):
@@ -162,6 +175,7 @@ def go_float(number: float, *, exponent_from: int = 21) -> str:
     return format(decimal, "f")
 
 
+_ORDERED = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 _HTML = re.compile("[<>&\u2028\u2029]")
 

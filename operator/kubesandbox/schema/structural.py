@@ -110,7 +110,7 @@ def _invariants(schema: Raw, level: str, path: str) -> Iterator[Cause]:
     preserve, either = (
         bool(schema.get(f"x-kubernetes-{name}")) for name in ("preserve-unknown-fields", "int-or-string")
     )
-    if kind == "array" and not schema.get("items"):
+    if kind == "array" and schema.get("items") is None:
         yield causes.required(child(path, "items"), "must be specified")
     if level == "root" and "additionalProperties" in schema:
         yield causes.forbidden(child(path, "additionalProperties"), "must not be used at the root")
