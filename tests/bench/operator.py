@@ -1,16 +1,21 @@
 """The operator at scale, beside kopf's own floor: time, CPU and memory an object, calls to Twilio at rest.
 
-`python -m tests.bench.operator [--connectors N] [--agents N]`. Cluster, simulator and operator are processes of
-this machine; CPU is that of the operator's process alone (`/proc/PID/stat`), memory its resident set.
+`python -m tests.bench.operator [--connectors N] [--agents N]`: from nothing to all Connected, one change among them, a
+restart, and at rest. `--scaling 100,3000`: the cost of an object at each size. `--growth 25000`: memory after so many
+reconciles. Cluster, simulator and operator are processes of this machine; CPU is that of the operator's process alone
+(`/proc/PID/stat`), memory its resident set. kopf's own floor is taken before and after: a busy machine makes every
+figure larger, and only ratios of one run say something.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
 import secrets
+import statistics
 import sys
 import tempfile
 import time
@@ -122,9 +127,9 @@ class Bench:
         }
 
     @asynccontextmanager
-    async def operator(self, name: str) -> AsyncIterator[Process]:
+    async def operator(self, name: str, **environment: str) -> AsyncIterator[Process]:
         """The operator as a process."""
-        async with stack.operator(self.directory, self.environment, name=name) as process:
+        async with stack.operator(self.directory, {**self.environment, **environment}, name=name) as process:
             log = (self.directory / f"{name}.log").read_text(encoding="utf-8")
             self.port = next(json.loads(it)["health_port"] for it in log.splitlines() if "health_port" in it)
             yield process
@@ -216,22 +221,27 @@ def is_connected(obj: Any) -> bool:
     return reason(obj) == "Connected"
 
 
-async def measure(bench: Bench, connectors: int, agents: int) -> dict[str, float]:
-    """From nothing to all Connected, one change among them, at rest, and a restart."""
+async def connect(bench: Bench, connectors: int, agents: int) -> float:
+    """Applies so many of both; the seconds until all are as they should be."""
     numbers = [f"+1415{index:07d}" for index in range(connectors)]
     per_agent = [[it for it in range(connectors) if it % agents == index] for index in range(agents)]
-    result: dict[str, float] = {}
     objects = [await bench.account(numbers)]
     objects += [connector(index, number) for index, number in enumerate(numbers)]
     objects += [agent(index, its) for index, its in enumerate(per_agent)]
-    api = bench.kubectl.api
+    begun = time.monotonic()
+    await bench.apply(objects)
+    await count(bench.kubectl.api, resources.TWILIO_CONNECTORS, connectors, is_connected)
+    seconds = time.monotonic() - begun
+    await count(bench.kubectl.api, resources.AGENTS, agents, lambda it: reason(it) == "Serving")
+    return seconds
+
+
+async def measure(bench: Bench, connectors: int, agents: int) -> dict[str, float]:
+    """From nothing to all Connected, one change among them, at rest, and a restart."""
+    result: dict[str, float] = {}
     async with bench.operator("bench") as process:
         used, at_boot = await resting(process.pid), memory(process.pid)
-        begun = time.monotonic()
-        await bench.apply(objects)
-        await count(api, resources.TWILIO_CONNECTORS, connectors, is_connected)
-        result["seconds until all are Connected"] = time.monotonic() - begun
-        await count(api, resources.AGENTS, agents, lambda it: reason(it) == "Serving")
+        result["seconds until all are Connected"] = await connect(bench, connectors, agents)
         result["CPU s of the operator, its start left out"] = cpu(process.pid) - used
         result["CPU ms a connector"] = 1000 * result["CPU s of the operator, its start left out"] / connectors
         result["writes a connector, its share of the Agents' included"] = await writes(bench.port) / connectors
@@ -244,9 +254,9 @@ async def measure(bench: Bench, connectors: int, agents: int) -> dict[str, float
         result["MiB at the peak"] = memory(process.pid, "VmHWM")
         seen, made = len(await bench.control.requests()), await writes(bench.port)
         begun = time.monotonic()
-        await bench.apply([connector(0, numbers[0], "Another word.")])
+        await bench.apply([connector(0, "+14150000000", "Another word.")])
         await count(
-            api,
+            bench.kubectl.api,
             resources.TWILIO_CONNECTORS,
             1,
             lambda it: (
@@ -271,19 +281,48 @@ async def measure(bench: Bench, connectors: int, agents: int) -> dict[str, float
 
 async def settled(bench: Bench) -> None:
     """Waits until the operator has reconciled everything once: nothing waits, and the count stands still."""
-    last, still = -1.0, 0
-    async with aiohttp.ClientSession() as session:
-        while still < 5:
-            async with session.get(f"http://127.0.0.1:{bench.port}/metrics") as response:
-                text = await response.text()
-            done = sum(
-                float(line.rpartition(" ")[2])
-                for line in text.splitlines()
-                if line.startswith("switchboard_reconciles_total{")
-            )
-            still = still + 1 if done == last and done > 0 else 0
-            last = done
-            await asyncio.sleep(0.3)
+    last, still = -1, 0
+    while still < 5:
+        done = await counted(bench.port, "switchboard_reconciles_total")
+        still = still + 1 if done == last and done > 0 else 0
+        last = done
+        await asyncio.sleep(0.3)
+
+
+async def reconciled(bench: Bench, times: int) -> None:
+    """Waits until the operator has reconciled so often."""
+    while await counted(bench.port, "switchboard_reconciles_total") < times:
+        await asyncio.sleep(0.3)
+
+
+async def at_rest(bench: Bench, connectors: int, agents: int, interval: int = 10, intervals: int = 3) -> float:
+    """Requests to Twilio for each connector and interval while nothing changes."""
+    async with bench.operator("rest", SWITCHBOARD_CHECK_INTERVAL=str(interval)):
+        await reconciled(bench, connectors + agents)
+        before = len(await bench.control.requests())
+        await asyncio.sleep(interval * intervals)
+        return (len(await bench.control.requests()) - before) / connectors / intervals
+
+
+async def grown(bench: Bench, reconciles: int, connectors: int = 200, agents: int = 60) -> tuple[float, float]:
+    """MiB after a tenth of so many reconciles and after all of them, every tenth of them one of a changed manifest."""
+    async with bench.operator("growth", SWITCHBOARD_CHECK_INTERVAL="1") as process:
+        await connect(bench, connectors, agents)
+        changing = asyncio.ensure_future(_change(bench, connectors))
+        try:
+            await reconciled(bench, reconciles // 10)
+            first = memory(process.pid)
+            await reconciled(bench, reconciles)
+            return first, memory(process.pid)
+        finally:
+            changing.cancel()
+
+
+async def _change(bench: Bench, connectors: int) -> None:
+    for turn in itertools.count():
+        index = turn % connectors
+        await bench.apply([connector(index, f"+1415{index:07d}", f"Word {turn}.")])
+        await asyncio.sleep(0.05)
 
 
 def main() -> None:
@@ -291,11 +330,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--connectors", type=int, default=1000)
     parser.add_argument("--agents", type=int, default=300)
+    parser.add_argument("--scaling", help="connectors, as 100,3000: only the cost of an object at each size")
+    parser.add_argument("--growth", type=int, help="reconciles: only what they leave in memory")
     arguments, _ = parser.parse_known_args()
-    asyncio.run(_run(arguments.connectors, arguments.agents))
+    asyncio.run(_run(arguments))
 
 
-async def _run(connectors: int, agents: int) -> None:
+@asynccontextmanager
+async def _bench() -> AsyncIterator[Bench]:
     directory = Path(tempfile.mkdtemp(prefix="switchboard-bench-"))
     async with AsyncExitStack() as running:
         cluster = await running.enter_async_context(stack.cluster(directory))
@@ -304,21 +346,64 @@ async def _run(connectors: int, agents: int) -> None:
         await kubectl.install()
         bench = Bench(cluster, kubectl, url, control, directory)
         await make_namespace(bench)
-        base = await floor(bench, connectors)
+        yield bench
+
+
+async def _run(arguments: argparse.Namespace) -> None:
+    if arguments.growth:
+        async with _bench() as bench:
+            first, last = await grown(bench, arguments.growth)
+        show("MiB after a tenth of the reconciles", first)
+        show(f"MiB after {arguments.growth} reconciles", last)
+        show("growth in per cent", 100 * (last / first - 1), "(goal ≤ 2)")
+    elif arguments.scaling:
+        costs = [(int(size), await _cost(int(size))) for size in arguments.scaling.split(",")]
+        for size, cost in costs:
+            show(f"CPU ms an object at {size} connectors", cost)
+        show("the last ÷ the first", costs[-1][1] / costs[0][1], "(goal ≤ 1.2)")
+    else:
+        await _at_scale(arguments.connectors, arguments.agents)
+
+
+async def _cost(connectors: int) -> float:
+    """CPU ms of the operator for each connector and Agent, in a cluster of their own."""
+    agents = max(1, connectors * 3 // 10)
+    async with _bench() as bench, bench.operator("scaling") as process:
+        used = await resting(process.pid)
+        await connect(bench, connectors, agents)
+        return 1000 * (cpu(process.pid) - used) / (connectors + agents)
+
+
+async def _at_scale(connectors: int, agents: int) -> None:
+    async with _bench() as bench:
+        floors = [await floor(bench, connectors)]
         await clear(bench)
         await make_namespace(bench)
         result = await measure(bench, connectors, agents)
-    kopf = 1000 * base.cpu / connectors
-    print(f"{connectors} connectors, {agents} agents without pods, {os.cpu_count()} cores; logs in {directory}")
-    print(f"kopf's floor: {kopf:.2f} CPU ms an object, {base.seconds:.1f} s, {base.memory:.0f} MiB")
+        result["requests to Twilio a connector and interval, at rest"] = await at_rest(bench, connectors, agents)
+        await clear(bench)
+        await make_namespace(bench)
+        floors.append(await floor(bench, connectors))
+    base = statistics.mean(it.cpu for it in floors)
+    kopf = 1000 * base / connectors
+    print(f"{connectors} connectors, {agents} agents without pods, {os.cpu_count()} cores; logs in {bench.directory}")
+    for it in floors:
+        print(
+            f"kopf's floor: {1000 * it.cpu / connectors:.2f} CPU ms an object, {it.seconds:.1f} s, {it.memory:.0f} MiB"
+        )
     for name, value in result.items():
-        print(f"{name:<60} {value:10.2f}")
-    print(f"{'CPU a connector ÷ kopf’s':<60} {result['CPU ms a connector'] / kopf:10.2f}   (goal ≤ 4, stretch ≤ 2)")
-    restart = result["CPU s of a restart with all settled"] / base.cpu
-    print(f"{'CPU of a restart ÷ kopf’s create':<60} {restart:10.2f}   (goal ≤ 0.5, stretch ≤ 0.3)")
+        show(name, value)
+    show("CPU a connector ÷ kopf’s", result["CPU ms a connector"] / kopf, "(goal ≤ 4, stretch ≤ 2)")
+    restart = result["CPU s of a restart with all settled"] / base
+    show("CPU of a restart ÷ kopf’s create", restart, "(goal ≤ 0.5, stretch ≤ 0.3)")
     growth = result["MiB at the peak"] / result["MiB at boot"]
-    print(f"{'memory at the peak ÷ at boot':<60} {growth:10.2f}   (goal ≤ 1.6, stretch ≤ 1.4)")
-    print(json.dumps({"kopf": base.__dict__, **result}))
+    show("memory at the peak ÷ at boot", growth, "(goal ≤ 1.6, stretch ≤ 1.4)")
+    print(json.dumps({"kopf": [it.__dict__ for it in floors], **result}))
+
+
+def show(name: str, value: float, goal: str = "") -> None:
+    """Prints a figure in its column."""
+    print(f"{name:<60} {value:10.2f}   {goal}".rstrip())
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ class AgentReconciler:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._contact_keys: dict[str, str] = {}
-        self._lull = Lull()
+        self._lull = Lull(context.busy)
         self._making = Making(context)
         self.instructions = Instructions(context.api, context.enqueue)
         settings = context.settings

@@ -53,7 +53,7 @@ class ConnectorReconciler:
         self._releaser = Releaser(context, twilio, self._book, self._records)
         self._repairs: dict[Key, list[datetime]] = {}
         self._failures: dict[Key, int] = {}
-        self._lull = Lull()
+        self._lull = Lull(context.busy)
 
     async def reconcile(self, key: Key) -> float | None:
         """One pass; safe to be repeated from any half-done step."""

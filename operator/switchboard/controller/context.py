@@ -39,6 +39,8 @@ class Context:
     enqueue: Callable[..., None]
     """Takes a Key and, optionally, the seconds to wait."""
     now: Callable[[], datetime] = utc_now
+    busy: Callable[[], bool] = lambda: False
+    """Whether many objects wait to be reconciled."""
 
     async def tell(self, obj: Object, events: Iterable[Event], now: datetime) -> None:
         """Posts Events about an object."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from switchboard.controller.queue import Key
 from switchboard.kube.resources import Object
@@ -11,12 +11,15 @@ from switchboard.reconcile.conditions import still_waits
 
 LULL_SECONDS = 5.0
 """How long an object that waits may say what it waited for before."""
+BUSY_SECONDS = 20.0
+"""The same while many objects wait to be reconciled: what ends the waiting goes first."""
 
 
 class Lull:
     """Holds back statuses that say another thing to wait for. When the wait ends meanwhile, they are never written."""
 
-    def __init__(self) -> None:
+    def __init__(self, busy: Callable[[], bool]) -> None:
+        self._busy = busy
         self._since: dict[Key, float] = {}
 
     def left(self, key: Key, observed: Object, wanted: Mapping[str, object]) -> float | None:
@@ -26,7 +29,8 @@ class Lull:
             self._since.pop(key, None)
             return None
         now = asyncio.get_running_loop().time()
-        left = self._since.setdefault(key, now) + LULL_SECONDS - now
+        longest = BUSY_SECONDS if self._busy() else LULL_SECONDS
+        left = self._since.setdefault(key, now) + longest - now
         if left > 0:
             return left
         del self._since[key]

@@ -114,6 +114,7 @@ async def _lead(
         leadership=leadership,
         settings=settings,
         enqueue=queue.add,
+        busy=lambda: queue.busy,
     )
     agents = AgentReconciler(context)
     reconcilers: dict[str, Callable[[Key], Awaitable[float | None]]] = {

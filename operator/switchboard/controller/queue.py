@@ -152,6 +152,11 @@ class Queue:
         return None
 
     @property
+    def busy(self) -> bool:
+        """Whether more is ready than all workers have in hand."""
+        return len(self._ready) > self._workers
+
+    @property
     def idle(self) -> bool:
         """Whether nothing is running or ready."""
         return not self._running and not self._ready

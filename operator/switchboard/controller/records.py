@@ -9,7 +9,7 @@ from switchboard.api.meta import FIELD_MANAGER
 from switchboard.controller import metrics
 from switchboard.controller.context import CONNECTOR, Context
 from switchboard.controller.queue import Key
-from switchboard.kube.errors import NotFound
+from switchboard.kube.errors import AlreadyExists, NotFound
 from switchboard.kube.resources import SECRETS
 from switchboard.reconcile import release
 from switchboard.reconcile.release import Record
@@ -41,8 +41,19 @@ class Records:
 
     async def keep(self, connector: TwilioConnector, account: str, asked: Sequence[Write]) -> None:
         """Keeps what is about to be overwritten, before it is."""
-        if _key(connector) not in self._known and release.kept(Record(), account, asked, connector) == Record():
-            return  # whatever is kept already stays as it is, and need not be read
+        key = _key(connector)
+        if key not in self._known:
+            first = release.kept(Record(), account, asked, connector)
+            if first == Record():
+                return  # whatever is kept already stays as it is, and need not be read
+            try:
+                await self._context.api.create(SECRETS, release.secret(connector, first))
+            except AlreadyExists:
+                pass  # something was kept before: it is read, and added to
+            else:
+                metrics.WRITES.labels("create", SECRETS.plural).inc()
+                self._known[key] = first
+                return
         before = await self.read(connector)
         await self.write(connector, release.kept(before, account, asked, connector))
 

@@ -52,6 +52,7 @@ MADE: tuple[ResourceType, ...] = (
 """What we make, and apply again when it is no longer as we made it."""
 READ: Mapping[str, tuple[str, ...]] = {DEPLOYMENTS.plural: ("replicas",), SERVICES.plural: ("selector",)}
 """What is read of their specs besides."""
+ROLLOUT = "deployment.kubernetes.io/revision"
 PART = "_part"
 """On a stored object: a digest of what it says."""
 SETTLED = "_settled"
@@ -214,8 +215,11 @@ def part(obj: Object | None) -> object:
 
 def _part(obj: Object) -> bytes:
     rest = {key: value for key, value in obj.items() if key not in ("metadata", "status", PART, SETTLED)}
-    kept = ("uid", "labels", "annotations", "ownerReferences", "deletionTimestamp")
-    told = [rest, [obj["metadata"].get(key) for key in kept]]
+    metadata = obj["metadata"]
+    kept = ("uid", "labels", "ownerReferences", "deletionTimestamp")
+    # The deployment controller counts its own revisions in an annotation.
+    annotations = {key: value for key, value in (metadata.get("annotations") or {}).items() if key != ROLLOUT}
+    told = [rest, annotations, [metadata.get(key) for key in kept]]
     return hashlib.blake2b(orjson.dumps(told, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
 
 
