@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from tests.unit.webhook.fakes import connectors, manifest
 
 from switchboard.api.agent import ConnectorRoute
 from switchboard.providers.base import Channel, InboundMessage
@@ -73,3 +76,12 @@ def test_the_messaging_services_sid_never_decides() -> None:
 def test_the_answer_goes_to_the_sender_or_to_a_fixed_number() -> None:
     assert line().receiver(ANN) == ANN
     assert line({"outbound": {"useSenderAsReceiver": False, "toNumber": BOB}}).receiver(ANN) == BOB
+
+
+@pytest.mark.parametrize(("status", "known"), [("True", True), ("False", False), ("Unknown", False)])
+def test_twilio_has_our_webhook_only_where_the_condition_says_so(tmp_path: Path, status: str, known: bool) -> None:
+    time = "2026-01-02T03:04:05Z"
+    others = {"type": "Ready", "status": "True", "reason": "Connected", "message": "", "lastTransitionTime": time}
+    ours = {**others, "type": "WebhookRegistered", "status": status}
+    [connector] = connectors(tmp_path, manifest(status={"conditions": [others, ours]})).by_name.values()
+    assert (connector.registered is not None) == known

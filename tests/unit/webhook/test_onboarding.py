@@ -1,0 +1,258 @@
+"""Strangers: asked for once, told once, and let in or turned away as a person, or a policy, decides."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from tests.unit.webhook.fakes import ACCOUNT, ANN, BOB, OURS, Notebook, connectors, manifest
+
+from switchboard.api.access import AccessRequest
+from switchboard.kube.errors import AlreadyExists, Conflict, NotFound, Unavailable
+from switchboard.kube.resources import Object
+from switchboard.log.records import Recorded
+from switchboard.providers.base import Channel, InboundMessage
+from switchboard.webhook.connectors import Connectors
+from switchboard.webhook.intake import Taken
+from switchboard.webhook.onboarding import Onboarding, request_name
+from switchboard.webhook.requests import Asker, Decisions
+
+WELCOME = "A colleague will let you in."
+
+
+@dataclass
+class Kube:
+    """An API server that holds AccessRequests."""
+
+    objects: dict[str, Object] = field(default_factory=dict)
+    created: int = 0
+    patches: list[Object] = field(default_factory=list)
+    failing: list[Exception] = field(default_factory=list)
+
+    async def create(self, resource: object, body: Object) -> Object:
+        if self.failing:
+            raise self.failing.pop(0)
+        name = body["metadata"]["name"]
+        if name in self.objects:
+            raise AlreadyExists("it is there")
+        self.created += 1
+        self.objects[name] = body | {"metadata": {**body["metadata"], "resourceVersion": "1"}}
+        return self.objects[name]
+
+    async def get(self, resource: object, name: str, namespace: str) -> Object:
+        if name not in self.objects:
+            raise NotFound("it is gone")
+        return self.objects[name]
+
+    async def merge_patch(
+        self, resource: object, name: str, namespace: str, patch: Object, *, subresource: str
+    ) -> None:
+        if self.failing:
+            raise self.failing.pop(0)
+        self.patches.append(patch)
+        kept = self.objects[name]
+        assert patch["metadata"]["resourceVersion"] == kept["metadata"]["resourceVersion"]
+        kept["status"] = {**kept.get("status", {}), **patch["status"]}
+
+
+@dataclass
+class Door:
+    """All of it."""
+
+    kube: Kube
+    log: Notebook
+    connectors: Connectors
+    decisions: Decisions
+    onboarding: Onboarding
+
+    async def ask(self, sender: str = ANN, *, duplicate: bool = False, name: str = "") -> None:
+        message = InboundMessage("twilio", ACCOUNT, "SM1", Channel.SMS, sender, OURS, "hi")
+        message.contact_name = name
+        recorded = Recorded("c-1", "in-1", "Held", duplicate)
+        await self.onboarding.ask(self.connectors.by_name["sms"], message, Taken(recorded, Asker("sms", sender)))
+
+    def decide(self, decision: str, sender: str = ANN) -> None:
+        """What the watch brings when a person decides."""
+        name = request_name("uid-sms", sender)
+        kept = self.kube.objects.setdefault(name, {"metadata": {"name": name, "resourceVersion": "1"}, "spec": {}})
+        kept["spec"] = {"connector": "sms", "contact": sender, "decision": decision}
+        self.decisions.put(AccessRequest.model_validate(kept))
+
+    async def settle(self) -> None:
+        """One round of what runs all the time."""
+        await self.onboarding._settle()
+        await self.onboarding._report()
+
+    def status(self, sender: str = ANN) -> Object:
+        return cast("Object", self.kube.objects[request_name("uid-sms", sender)]["status"])
+
+
+@pytest.fixture
+def open_door(tmp_path: Path) -> Callable[..., Door]:
+    def opened(policy: str = "Onboarding", *, welcome: str = WELCOME, **access: Any) -> Door:
+        kube, log, decisions = Kube(), Notebook(), Decisions()
+        spec = {"policy": policy, "onboardingMessage": welcome, **access}
+        built = connectors(tmp_path, manifest(access=spec))
+        made = Onboarding(
+            cast("Any", kube), cast("Any", log), built, decisions, "acme", "support", revision=lambda: "support-v1"
+        )
+        built.on_change = made.reconsider
+        return Door(kube, log, built, decisions, made)
+
+    return opened
+
+
+async def test_a_stranger_is_asked_for_once_and_told_once(open_door: Callable[..., Door]) -> None:
+    door = open_door()
+    await door.ask(name="Ann")
+    await door.settle()
+    await door.ask(name="Ann")
+    await door.settle()
+    assert door.kube.created == 1
+    # The log says it once for ever; until the watch brings the request's status, this pod asks it to.
+    for conversation, kind, reply in door.log.announced:
+        said = (conversation, kind, reply.body, reply.recipient, reply.sender)
+        assert said == ("c-1", "onboarding", WELCOME, ANN, OURS)
+    assert door.log.announced
+    assert (door.status()["messages"], door.status()["onboarded"], door.status()["contactName"]) == (2, True, "Ann")
+    assert door.status()["firstMessageTime"] <= door.status()["lastMessageTime"]
+
+
+async def test_who_was_told_by_another_pod_is_not_told_again(open_door: Callable[..., Door]) -> None:
+    door = open_door()
+    await door.ask()
+    await door.settle()
+    name = request_name("uid-sms", ANN)
+    door.decisions.put(AccessRequest.model_validate(door.kube.objects[name]))
+    door.log.announced.clear()
+    await door.ask()
+    assert door.log.announced == []
+
+
+async def test_without_a_message_nobody_is_told(open_door: Callable[..., Door]) -> None:
+    door = open_door(welcome="")
+    await door.ask()
+    await door.settle()
+    assert door.log.announced == []
+    assert door.status()["onboarded"] is False
+
+
+async def test_a_request_that_another_pod_made_is_no_failure_and_one_that_cannot_be_made_is(
+    open_door: Callable[..., Door],
+) -> None:
+    door = open_door()
+    door.kube.failing = [AlreadyExists("it is there")]
+    await door.ask()
+    assert len(door.log.announced) == 1
+    door.kube.failing = [Unavailable("gone")]
+    with pytest.raises(Unavailable):
+        await door.ask(BOB)
+    assert len(door.log.announced) == 1
+
+
+async def test_beyond_the_bound_of_those_who_wait_nobody_is_asked_for_or_told(open_door: Callable[..., Door]) -> None:
+    door = open_door(maxPending=1)
+    await door.ask(ANN)
+    await door.ask(BOB)
+    await door.ask(ANN)
+    assert door.kube.created == 1
+    assert {reply.recipient for _, _, reply in door.log.announced} == {ANN}
+
+
+async def test_a_repeated_webhook_is_counted_once(open_door: Callable[..., Door]) -> None:
+    door = open_door()
+    await door.ask()
+    await door.ask(duplicate=True)
+    await door.settle()
+    assert door.status()["messages"] == 1
+
+
+@pytest.mark.parametrize(
+    ("policy", "decision", "released", "refused"),
+    [
+        ("Onboarding", "Approved", True, False),
+        ("Onboarding", "Rejected", False, True),
+        ("Onboarding", "Pending", False, False),
+        ("AllowList", "Approved", False, False),
+        ("AllowList", "Pending", False, False),
+        ("AllowList", "Rejected", False, True),
+        ("Open", "Pending", True, False),
+        ("Open", "Rejected", False, True),
+    ],
+)
+async def test_what_was_held_is_answered_turned_away_or_goes_on_waiting(
+    open_door: Callable[..., Door], policy: str, decision: str, released: bool, refused: bool
+) -> None:
+    door = open_door(policy)
+    door.decide(decision)
+    await door.settle()
+    assert (bool(door.log.released), bool(door.log.refused)) == (released, refused)
+    assert ("decidedTime" in door.kube.objects[request_name("uid-sms", ANN)].get("status", {})) == (
+        decision != "Pending"
+    )
+
+
+async def test_a_decision_is_acted_on_once_and_waits_for_its_connector(open_door: Callable[..., Door]) -> None:
+    door = open_door()
+    door.decide("Approved")
+    await door.settle()
+    await door.settle()
+    assert door.log.released == [("sms", ANN)]
+
+
+async def test_opening_the_policy_lets_in_who_waits_and_other_changes_disturb_nobody(
+    open_door: Callable[..., Door],
+) -> None:
+    door = open_door()
+    door.decide("Pending")
+    await door.settle()
+    door.connectors.put(manifest(access={"policy": "Onboarding", "onboardingMessage": WELCOME}, channels=["SMS"]))
+    await door.settle()
+    assert door.log.released == []
+    door.connectors.put(manifest(access={"policy": "Open"}))
+    await door.settle()
+    assert door.log.released == [("sms", ANN)]
+
+
+async def test_a_status_that_somebody_else_wrote_meanwhile_is_written_again_and_a_failure_loses_no_count(
+    open_door: Callable[..., Door],
+) -> None:
+    door = open_door()
+    await door.ask()
+    door.kube.failing = [Conflict("changed")]
+    await door.settle()
+    assert door.status()["messages"] == 1
+    await door.ask()
+    door.kube.failing = [Unavailable("gone")]
+    with pytest.raises(Unavailable):
+        await door.settle()
+    await door.ask()
+    await door.settle()
+    assert door.status()["messages"] == 3
+
+
+async def test_what_fails_is_done_again_by_itself(
+    open_door: Callable[..., Door], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door, slept = open_door(), asyncio.Event()
+    sleep = asyncio.sleep
+
+    async def quickly(seconds: float) -> None:
+        slept.set()
+        await sleep(0)
+
+    await door.ask()
+    door.kube.failing = [Unavailable("gone")]
+    monkeypatch.setattr("switchboard.webhook.onboarding.asyncio.sleep", quickly)
+    running = asyncio.create_task(door.onboarding.run())
+    async with asyncio.timeout(5):
+        await slept.wait()
+        while not door.kube.patches:
+            await sleep(0)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert door.status()["messages"] == 1
