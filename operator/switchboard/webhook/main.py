@@ -21,6 +21,9 @@ from switchboard.webhook.pod import Pod
 
 log = logging.getLogger(__name__)
 
+_YOUNG = 10_000
+"""Objects that may be made before garbage is looked for: a message makes some hundred, and all go when it is answered."""
+
 _Fatal = (ConfigError, EngineMisconfigured, AccessError, LogError, TracesMisconfigured, OSError)
 
 
@@ -51,6 +54,7 @@ async def serve(settings: WebhookSettings) -> int:
             starting.result()
             gc.collect()
             gc.freeze()  # what lives as long as the process is not looked through again and again
+            gc.set_threshold(_YOUNG, 20, 20)
             await stopping
         starting.cancel()
         await pod.stop()
