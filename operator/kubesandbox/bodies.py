@@ -46,15 +46,18 @@ def read_object(request: HttpRequest, kind: str, *, custom: bool = False) -> Jso
     return read_json(request.body, kind)
 
 
+_MERGED = frozenset({"application/merge-patch+json", "application/strategic-merge-patch+json"})
+
+
 class _Repeated(dict[str, Json]):
     """An object with keys that were given more than once."""
 
     keys_repeated: tuple[str, ...] = ()
 
 
-def repeated(request: HttpRequest) -> list[str]:
+def repeated(request: HttpRequest, patch: str = "") -> list[str]:
     """The fields that a JSON body gives more than once, in strict decoding's words: `duplicate field "data.a"`."""
-    if media_type(request) not in {"", JSON}:
+    if media_type(request) not in {"", JSON} and patch not in _MERGED:
         return []
     found = False
 

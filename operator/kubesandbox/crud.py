@@ -89,6 +89,9 @@ def _check_gvk(kind: Kind, obj: Object, request: Request) -> None:
         )
     if not kind.strategy.custom:
         _check_scheme(kind, api_version, found, request)
+    elif request.patching and api_version != kind.api_version:
+        wrong = causes.invalid("apiVersion", api_version, f"must be {kind.api_version}")
+        raise errors.invalid(kind.group, kind.kind, obj["metadata"].get("name", ""), [wrong])
     elif api_version != kind.api_version:
         raise errors.bad_request(
             f"the API version in the data ({api_version}) does not match the expected API version ({kind.api_version})"

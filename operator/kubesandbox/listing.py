@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from kubesandbox import errors
+from kubesandbox import bodies, errors
 from kubesandbox.kinds import Kind
 from kubesandbox.objects import Object, dig
 from kubesandbox.options import ListOptions
@@ -137,7 +137,9 @@ class Lister:
             name, start, counted = str(dig(token, "start")).split("/")
             at = int(start)
         except (ValueError, binascii.Error):
-            raise errors.bad_request("continue key is not valid: encoded continue token is not valid") from None
+            raise errors.bad_request(
+                f"invalid continue token: continue key is not valid: {_why(options.token)}"
+            ) from None
         self._forget()
         snapshot = self._snapshots.get(name)
         if snapshot is None:
@@ -158,3 +160,18 @@ class Lister:
     def expire(self) -> None:
         """Make every outstanding continue token too old."""
         self._snapshots.clear()
+
+
+def _why(token: str) -> str:
+    """What apiserver's DecodeContinue says of a token that is none."""
+    try:
+        data = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+        decoded = bodies.loads(data)
+    except binascii.Error as error:
+        return str(error)
+    except ValueError as error:
+        return str(error)
+    version = decoded.get("v") if isinstance(decoded, dict) else None
+    if version != "meta.k8s.io/v1":
+        return f"server does not recognize this encoded version {version}"
+    return "encoded continue token is not valid"

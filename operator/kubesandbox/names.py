@@ -15,9 +15,9 @@ _KEY = "([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
 
 
-def too_long(most: int) -> str:
-    """What is said of a name that is too long."""
-    return f"must be no more than {most} bytes"
+def too_long(most: int, unit: str = "characters") -> str:
+    """What is said of a name that is too long; newer validators count bytes and say so."""
+    return f"must be no more than {most} {unit}"
 
 
 def regex_error(message: str, pattern: str, *examples: str) -> str:
@@ -102,7 +102,7 @@ def label_key(key: str) -> list[str]:
     if not parts[-1]:
         said.append("name part must be non-empty")
     elif len(parts[-1]) > 63:
-        said.append(f"name part {too_long(63)}")
+        said.append(f"name part {too_long(63, 'bytes')}")
     if not re.fullmatch(_KEY, parts[-1]):
         said.append(f"name part {rule}")
     return said
@@ -110,7 +110,7 @@ def label_key(key: str) -> list[str]:
 
 def label_value(value: str) -> list[str]:
     """What is wrong with a label's value."""
-    said = [too_long(63)] if len(value) > 63 else []
+    said = [too_long(63, "bytes")] if len(value) > 63 else []
     if not re.fullmatch(f"({_KEY})?", value):
         said.append(
             regex_error(

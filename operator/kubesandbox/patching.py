@@ -49,13 +49,15 @@ def patch_type(request: HttpRequest, kind: Kind) -> str:
 
 def patched(media: str, current: Object, request: HttpRequest, kind: Kind) -> Object:
     """A new object: `current` with the request's patch applied; `current` stays as it is."""
-    body = _read(request)
+    body = _read(request, media)
     try:
         if media == JSON_PATCH:
             return patch.json_patch(current, body)
+        if body is None and media == MERGE_PATCH:
+            raise errors.bad_request("Invalid JSON Patch")
         if not isinstance(body, dict):
             raise errors.bad_request(
-                f"error decoding patch: json: cannot unmarshal {metadata.json_type(body)} into Go value of type "
+                f"{'' if media == STRATEGIC else 'error decoding patch: '}json: cannot unmarshal {metadata.json_type(body)} into Go value of type "
                 "map[string]interface {}"
             )
         if media == MERGE_PATCH:
@@ -82,10 +84,13 @@ def received(media: str, obj: Object, request: HttpRequest, kind: Kind, context:
     shown = go_json(obj)
     if media == STRATEGIC:  # laid over a Go struct, which knows its kind
         obj["kind"], obj["apiVersion"] = kind.kind, kind.api_version
-        shown = patch.go_value(_read(request))
+        shown = patch.go_value(_read(request, media))
+    repeated = bodies.repeated(request, media) if context.field_validation != "Ignore" else []
     try:
-        return crud.receive(kind, obj, context)
+        return crud.receive(kind, obj, context, repeated)
     except StatusError as error:
+        if kind.strategy.custom and error.code == 422:  # of another kind
+            raise
         text = error.message.removeprefix(
             f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: '
         )
@@ -142,8 +147,9 @@ def _undeclared(kind: Kind, config: Json, request: Request) -> list[str]:
     return [text.removeprefix('unknown field "').removesuffix('"') for text in unknown]
 
 
-def _read(request: HttpRequest) -> Json:
+def _read(request: HttpRequest, media: str) -> Json:
     try:
         return bodies.loads(request.body)
     except ValueError as error:
-        raise errors.bad_request(f"error decoding patch: {error}") from None
+        said = "" if media == STRATEGIC else "error decoding patch: "
+        raise errors.bad_request(f"{said}{error}") from None

@@ -112,9 +112,7 @@ class _Parser:
             if not sign and not word:
                 break
             if sign != ",":
-                raise SelectorError(
-                    f"unable to parse requirement: found '{sign or word}', expected: ',' or 'end of string'"
-                )
+                raise SelectorError(f"found '{sign or word}', expected: ',' or 'end of string'")
             if self.at >= len(self.tokens):
                 raise SelectorError("unable to parse requirement: found '', expected: identifier after ','")
         return found
@@ -125,9 +123,7 @@ class _Parser:
         if negated:
             sign, word = self.take()
         if sign or not word:
-            raise SelectorError(
-                f"unable to parse requirement: found '{sign}', expected: !, identifier, or 'end of string'"
-            )
+            raise SelectorError(f"found '{sign}', expected: !, identifier, or 'end of string'")
         _check_key(word)
         if negated:
             return Requirement(word, "!")
@@ -148,7 +144,7 @@ class _Parser:
             value = self.word_or_empty()
             if not re.fullmatch(r"[+-]?\d+", value):
                 raise SelectorError(
-                    f'unable to parse requirement: values[0][{key}]: Invalid value: "{value}": '
+                    f'unable to parse requirement: values[0]: Invalid value: "{value}": '
                     "for 'Gt', 'Lt' operators, the value must be an integer"
                 )
             return Requirement(key, "gt" if sign == ">" else "lt", (value,))
@@ -170,7 +166,7 @@ class _Parser:
         while (token := self.take())[0] == ",":
             values.append(self.word_or_empty())
         if token[0] != ")":
-            raise SelectorError(f"unable to parse requirement: found '{token[1]}', expected: ',', or ')'")
+            raise SelectorError(f"unable to parse requirement: found '{token[1]}', expected: ',' or ')'")
         for value in values:
             _check_value(key, value)
         return tuple(values)

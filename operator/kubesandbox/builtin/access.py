@@ -44,6 +44,9 @@ class RoleStrategy(BuiltinStrategy):
         return found
 
 
+_GO_ROLE_REF = {"APIGroup": "apiGroup", "Kind": "kind", "Name": "name"}  # the internal type has no JSON names
+
+
 class BindingStrategy(BuiltinStrategy):
     """RoleBindings and ClusterRoleBindings."""
 
@@ -77,7 +80,9 @@ class BindingStrategy(BuiltinStrategy):
     def validate_update(self, obj: Object, old: Object, request: Request) -> list[Cause]:
         found = self.validate(obj, request)
         if obj.get("roleRef") != old.get("roleRef"):
-            found.append(causes.invalid("roleRef", obj.get("roleRef"), "cannot change roleRef"))
+            given = obj.get("roleRef") or {}
+            shown = {key: given.get(name, "") for key, name in _GO_ROLE_REF.items()}
+            found.append(causes.invalid("roleRef", causes.go_struct(shown), "cannot change roleRef"))
         return found
 
 

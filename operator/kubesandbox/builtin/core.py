@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 
-from kubesandbox import errors, names
+from kubesandbox import errors, metadata, names
 from kubesandbox.builtin.amounts import amount
 from kubesandbox.builtin.strategy import BuiltinStrategy
 from kubesandbox.metadata import IMMUTABLE, now
@@ -36,6 +37,10 @@ class NamespaceStrategy(BuiltinStrategy):
     def prepare_update(self, obj: Object, old: Object, request: Request) -> None:
         child(obj["metadata"], "labels")["kubernetes.io/metadata.name"] = obj["metadata"]["name"]
         obj["spec"] = old["spec"]
+
+    def validate(self, obj: Object, request: Request) -> list[Cause]:
+        unknown = metadata.unqualified(dig(obj, "spec", "finalizers"))
+        return [replace(cause, field="spec.finalizers") for cause in unknown]
 
     def validate_status(self, obj: Object, old: Object, request: Request) -> list[Cause]:
         phase = dig(obj, "status", "phase") or ""
@@ -207,7 +212,9 @@ class EventStrategy(BuiltinStrategy):
             return [causes.invalid("involvedObject.namespace", about, "does not match event.namespace")]
         if obj.get("eventTime"):  # then it is held to what the newer group asks for (legacyValidateEvent)
             needed = ("reportingComponent", "reportingInstance", "action", "reason")
-            return [causes.required(key) for key in needed if not obj.get(key)]
+            component = obj.get("reportingComponent") or ""
+            found = [causes.required(key) for key in needed if not obj.get(key)]
+            return found + [causes.invalid("reportingComponent", component, t) for t in names.label_key(component)]
         return []
 
     def fields(self, obj: Object) -> Mapping[str, str]:
@@ -235,7 +242,8 @@ _CORE_NAMES = {new: old for old, new in _EVENT_NAMES.items()}
 
 def to_new_event(obj: Object) -> Object:
     """A core Event as events.k8s.io names its fields."""
-    body = {_EVENT_NAMES.get(key, key): value for key, value in obj.items()}
+    omitted = {"reportingComponent", "reportingInstance"}  # where they are empty
+    body = {_EVENT_NAMES.get(key, key): value for key, value in obj.items() if value or key not in omitted}
     return {**body, "apiVersion": "events.k8s.io/v1"}
 
 
@@ -258,12 +266,12 @@ class NewEventStrategy(EventStrategy):
     }
 
     def validate(self, obj: Object, request: Request) -> list[Cause]:
-        found = [causes.required(key) for key in ("eventTime", "action", "reason") if not obj.get(key)]
-        if not obj.get("reportingController"):
-            found.append(causes.required("reportingController"))
-        if not obj.get("reportingInstance"):
-            found.append(causes.required("reportingInstance"))
-        return found
+        kind = obj.get("type") or ""
+        found = [] if kind in {"Normal", "Warning"} else [causes.invalid("type", kind, f"has invalid value: {kind}")]
+        if not obj.get("eventTime"):
+            return [causes.required("eventTime"), *found]
+        needed = ("action", "reason", "reportingController", "reportingInstance")
+        return found + [causes.required(key) for key in needed if not obj.get(key)]
 
     def fields(self, obj: Object) -> Mapping[str, str]:
         found = super().fields(obj)
@@ -274,6 +282,10 @@ class LeaseStrategy(BuiltinStrategy):
     """Leases."""
 
     creates_on_update = True
+
+    def default(self, obj: Object) -> None:
+        for key in ("strategy", "preferredHolder"):  # of CoordinatedLeaderElection, a feature that is off
+            (obj.get("spec") or {}).pop(key, None)
 
     def validate(self, obj: Object, request: Request) -> list[Cause]:
         spec = obj.get("spec") or {}

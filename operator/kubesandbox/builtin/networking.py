@@ -28,13 +28,15 @@ class ServiceStrategy(BuiltinStrategy):
 
     data = True
     has_status = True
-    name_rule = staticmethod(names.dns1035)
+    name_rule = staticmethod(names.label)  # RelaxedServiceNameValidation
     returns_deleted = True
     selectable = frozenset({"spec.clusterIP", "spec.type"})
 
     def default(self, obj: Object) -> None:
         spec = child(obj, "spec")
         spec.setdefault("sessionAffinity", "None")
+        if spec["sessionAffinity"] == "None":
+            spec.pop("sessionAffinityConfig", None)
         if spec["sessionAffinity"] == "ClientIP":
             child(spec, "sessionAffinityConfig", "clientIP").setdefault("timeoutSeconds", 10800)
         spec.setdefault("type", "ClusterIP")
@@ -62,6 +64,9 @@ class ServiceStrategy(BuiltinStrategy):
             kept = (old or {}).get("spec", {}).get("clusterIP")
             spec["clusterIP"] = kept or addresses(request.cluster).take()
         spec["clusterIPs"] = [spec["clusterIP"]]
+        if spec["clusterIP"] == "None" and not spec.get("selector"):  # whose endpoints may be of any family
+            spec.setdefault("ipFamilyPolicy", "RequireDualStack")
+            spec.setdefault("ipFamilies", ["IPv4", "IPv6"])
         spec.setdefault("ipFamilies", ["IPv4"])
         spec.setdefault("ipFamilyPolicy", "SingleStack")
         if spec["type"] in {"NodePort", "LoadBalancer"}:
@@ -95,7 +100,22 @@ class ServiceStrategy(BuiltinStrategy):
         found += metadata.labels(spec.get("selector"), "spec.selector")
         if spec["sessionAffinity"] not in {"ClientIP", "None"}:
             found.append(causes.not_supported("spec.sessionAffinity", spec["sessionAffinity"], ["ClientIP", "None"]))
+        if spec.get("clusterIPs") and not spec.get("clusterIP"):
+            text = "must be empty when `clusterIP` is not specified"
+            found.append(causes.invalid("spec.clusterIPs", spec["clusterIPs"], text))
+        families = spec.get("ipFamilies") or []
+        found += [
+            causes.duplicate(f"spec.ipFamilies[{index}]", family)
+            for index, family in enumerate(families)
+            if family in families[:index]
+        ]
         return found + list(network_rules.validate_service(spec))
+
+    def validate_status(self, obj: Object, old: Object, request: Request) -> list[Cause]:
+        if obj["spec"]["type"] != "LoadBalancer" and dig(obj, "status", "loadBalancer", "ingress"):
+            text = "may only be used when `spec.type` is 'LoadBalancer'"
+            return [causes.forbidden("status.loadBalancer.ingress", text)]
+        return []
 
     def validate_update(self, obj: Object, old: Object, request: Request) -> list[Cause]:
         found: list[Cause] = []
@@ -152,7 +172,8 @@ def _service_ports(ports: list[Object]) -> list[Cause]:
         elif isinstance(target, str):
             found += [causes.invalid(f"{at}.targetPort", target, text) for text in podspecs.port_name(target)]
         if (port["protocol"], number) in seen:
-            found.append(causes.duplicate(at, {"port": number, "protocol": port["protocol"]}))
+            shown = {"Name": "", "Protocol": port["protocol"], "AppProtocol": None, "Port": number}
+            found.append(causes.duplicate(at, causes.go_struct({**shown, "TargetPort": 0, "NodePort": 0})))
         seen.add((port["protocol"], number))
     return found
 

@@ -54,12 +54,14 @@ class PodStrategy(BuiltinStrategy):
         spec["serviceAccount"] = spec["serviceAccountName"]
         self._set_priority(obj)
         spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
-        tolerations = spec.setdefault("tolerations", [])
-        for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"):
-            if not any(t.get("key") in {key, None} and t.get("effect") in {"NoExecute", None} for t in tolerations):
-                tolerations.append({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300})
+        _tolerate(spec)
         self._mount_token(obj, request)
         obj["status"] = {"phase": "Pending", "qosClass": qos_class(spec)}
+
+    def prepare_update(self, obj: Object, old: Object, request: Request) -> None:
+        super().prepare_update(obj, old, request)
+        if not old["metadata"].get("deletionTimestamp"):
+            _tolerate(obj["spec"])
 
     @staticmethod
     def _set_priority(obj: Object) -> None:
@@ -235,3 +237,11 @@ def qos_class(spec: Object) -> str:
         for r in found
     )
     return "Guaranteed" if guaranteed else "Burstable"
+
+
+def _tolerate(spec: Object) -> None:
+    """The DefaultTolerationSeconds admission plugin, which acts on creates and updates."""
+    tolerations = spec.setdefault("tolerations", [])
+    for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"):
+        if not any(t.get("key") in {key, None} and t.get("effect") in {"NoExecute", None} for t in tolerations):
+            tolerations.append({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300})

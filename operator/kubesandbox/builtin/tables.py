@@ -138,7 +138,7 @@ _COLUMNS: dict[tuple[str, str], Columns] = {
     ("", "ConfigMap"): (NAME, _data_count("data", "binaryData"), AGE),
     ("", "Secret"): (NAME, path("Type", "type"), _data_count("data"), AGE),
     ("", "Namespace"): (NAME, path("Status", "status", "phase"), AGE),
-    ("", "ServiceAccount"): (NAME, Column("Secrets", lambda obj: len(obj.get("secrets") or ())), AGE),
+    ("", "ServiceAccount"): (NAME, AGE),
     ("", "Service"): network_tables.SERVICE,
     ("", "Pod"): workload_tables.POD,
     ("", "Node"): NODE,
@@ -164,7 +164,7 @@ _COLUMNS: dict[tuple[str, str], Columns] = {
     (_RBAC, "ClusterRoleBinding"): BINDING,
     (_ADMISSION, "ValidatingAdmissionPolicy"): (
         NAME,
-        Column("Validations", lambda obj: len(dig(obj, "spec", "validations") or ())),
+        Column("Validations", lambda obj: len(dig(obj, "spec", "validations") or ()), "integer"),
         Column("ParamKind", lambda obj: _param(dig(obj, "spec", "paramKind"))),
         AGE,
     ),

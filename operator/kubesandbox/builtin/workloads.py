@@ -211,7 +211,7 @@ class JobStrategy(BuiltinStrategy):
     def prepare_create(self, obj: Object, request: Request) -> None:
         super().prepare_create(obj, request)
         uid, name = obj["metadata"]["uid"], obj["metadata"].get("name", "")
-        if not obj["spec"].get("manualSelector"):
+        if not obj["spec"].setdefault("manualSelector", False):
             asked = dig(obj, "spec", "selector", "matchLabels") or {}
             labels = child(obj["spec"], "template", "metadata", "labels")
             labels |= {

@@ -45,6 +45,8 @@ def json_patch(obj: dict[str, JSON], ops: JSON) -> dict[str, JSON]:
         try:
             if op["op"] == "test":
                 _test(result, op)
+            elif (lenient := _lenient(result, op)) is not None:
+                result = lenient
             else:
                 result = jsonpatch.JsonPatch([op]).apply(result, in_place=True)
         except jsonpatch.InvalidJsonPatch as wrong:
@@ -54,6 +56,26 @@ def json_patch(obj: dict[str, JSON], ops: JSON) -> dict[str, JSON]:
     if not isinstance(result, dict):
         raise PatchFailedError("a JSON patch must leave an object")
     return result
+
+
+def _lenient(document: JSON, op: dict[str, JSON]) -> JSON | None:
+    """What evanphx/json-patch v4 makes of a member that is not there: it replaces it, and copies it as null.
+
+    None where the operation is an ordinary one.
+    """
+    import jsonpatch
+    import jsonpointer
+
+    missing = object()
+    place = {"replace": "path", "copy": "from"}.get(str(op["op"]))
+    if place is None or not op.get(place):
+        return None
+    steps = str(op[place]).split("/")
+    parent = jsonpointer.resolve_pointer(document, "/".join(steps[:-1]), missing)
+    if not isinstance(parent, dict) or jsonpointer.unescape(steps[-1]) in parent:
+        return None
+    added = {"op": "add", "path": op["path"], "value": op["value"] if op["op"] == "replace" else None}
+    return jsonpatch.JsonPatch([added]).apply(document, in_place=True)
 
 
 def _kind(ops: JSON) -> str:

@@ -83,14 +83,38 @@ def _put(original: dict[str, JSON], name: str, value: JSON, type_: Type, order: 
     elif isinstance(value, dict):
         if current is None and value.get(_DIRECTIVE) == "delete":
             return
+        if current is None:  # a directive has nothing to act on
+            value = {key: item for key, item in value.items() if key != _DIRECTIVE}
         base = current if isinstance(current, dict) and type_.strategy != "replace" else {}
         original[name] = _merge_map(base, value, type_)
     elif isinstance(value, list) and "merge" in type_.strategy:
         before = current if isinstance(current, list) else []
+        _check_items(before, value)
+        if order is not None:
+            _check_order(value, order, type_)
         merged = _merge_list(list(before), value, type_)
         original[name] = merged if order is None else _ordered(merged, _identities(order, type_), before, type_)
     else:
         original[name] = value
+
+
+def _check_items(before: list[JSON], patch: list[JSON]) -> None:
+    """Refuse a patch's list of one sort of items where the object's is of another (mergeSliceWithSpecialElements)."""
+    sorts = {isinstance(item, dict) for item in (*before, *patch)}
+    if before and len(sorts) > 1:
+        raise StrategicPatchError(f"list element types are not identical: [{go_value(before)} {go_value(patch)}]")
+
+
+def _check_order(patch: list[JSON], order: Sequence[JSON], type_: Type) -> None:
+    """Refuse a patch's list that is not in the order of its own $setElementOrder."""
+    wanted = _identities(order, type_)
+    named = [item for item in patch if not (isinstance(item, dict) and _DIRECTIVE in item)]
+    places = [next((i for i, w in enumerate(wanted) if equal(w, it)), -1) for it in _identities(named, type_)]
+    if -1 in places or places != sorted(places):
+        text = (
+            f"The order in patch list:\n{go_value(patch)}\n doesn't match $setElementOrder list:\n{go_value(order)}\n"
+        )
+        raise StrategicPatchError(text)
 
 
 def _retain(original: dict[str, JSON], patch: dict[str, JSON], retained: JSON) -> None:
