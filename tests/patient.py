@@ -22,6 +22,9 @@ LONGEST_PAUSE = 1.0
 class PatientApi(KubeApi):
     """Repeats requests that got 429, 5xx or no answer, and conflicts of those that did not ask for a version."""
 
+    adopts = True
+    """Whether what exists once a creation is repeated counts as made by it."""
+
     async def _request(self, method: str, path: str, **options: Any) -> Object:
         body, name = options.get("body"), ""
         if method == "POST" and isinstance(body, dict):
@@ -30,7 +33,7 @@ class PatientApi(KubeApi):
             try:
                 return await super()._request(method, path, **options)
             except AlreadyExists:
-                if not attempt or not name:
+                if not attempt or not name or not self.adopts:
                     raise
                 return await super()._request("GET", f"{path}/{name}")  # an earlier try made it; its answer was lost
             except NotFound:
@@ -79,6 +82,8 @@ def is_passing(error: ApiError) -> bool:
     return error.code == 429 or error.code >= 500 or error.conflict
 
 
-async def connect(kubeconfig: Path) -> PatientApi:
+async def connect(kubeconfig: Path, *, adopts: bool = True) -> PatientApi:
     """A patient client of a cluster."""
-    return PatientApi(await discover(kubeconfig))
+    api = PatientApi(await discover(kubeconfig))
+    api.adopts = adopts
+    return api

@@ -31,8 +31,9 @@ class OnCluster:
         self._exits = exits
 
     async def open(self, agent: str, max_messages: int, dying: Dying | None = None) -> ConversationLog:
-        # A log that is away says LogUnavailable, and its pod asks again: these tests ask once.
-        api = await patient.connect(self._kubeconfig)
+        # A log that is away says LogUnavailable, and its pod asks again: these tests ask once. That somebody else made
+        # an object is what a log goes by.
+        api = await patient.connect(self._kubeconfig, adopts=False)
         if dying is not None:
             for name in ("create", "replace", "merge_patch", "delete"):
                 setattr(api, name, _mortal(dying, getattr(api, name)))

@@ -327,6 +327,70 @@ async def test_no_query_reads_a_whole_table(database: World) -> None:
     assert after == before
 
 
+async def test_plans_of_a_new_database_stay_right_however_it_grows(database: World) -> None:
+    connection = database.backend.connection  # type: ignore[attr-defined]
+    for table in TABLES:
+        await connection.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
+    for _ in range(8):  # from the sixth time on PostgreSQL keeps a plan
+        await _work_through(database)
+    await connection.execute(
+        "INSERT INTO switchboard_messages (agent, name, conversation, provider, outbound, open, sender, recipient,"
+        " body, time, recorded, state) SELECT a.id, 'in-' || n, 'c-' || n / 5, 'twilio', false, false, '+1', '+2', '',"
+        " now(), now(), 'Ignored' FROM generate_series(1, 20000) n, switchboard_agents a"
+    )
+    await connection.execute(
+        "INSERT INTO switchboard_conversations (agent, name, connector, provider, channel, contact, created, messages,"
+        " last_message_time) SELECT a.id, 'c-' || n, 'production-sms', 'twilio', 'SMS', '+1' || n, now(), 5, now()"
+        " FROM generate_series(1, 5000) n, switchboard_agents a"
+    )
+    await connection.execute(
+        "INSERT INTO switchboard_executions (agent, name, conversation, revision, messages, state, start_time)"
+        " SELECT a.id, 'c-' || n || '-1', 'c-' || n, 'support-v1', '{}', 'Succeeded', now()"
+        " FROM generate_series(1, 5000) n, switchboard_agents a"
+    )
+    before = await _entries_read(connection, database)
+    times = 10
+    for _ in range(times):
+        await _work_through(database)
+    read = await _entries_read(connection, database) - before
+    assert 0 < read < times * 200
+
+
+TABLES = ("switchboard_messages", "switchboard_conversations", "switchboard_executions")
+
+
+async def _work_through(world: World) -> None:
+    """All that a message goes through, with somebody new; on connections that stay open."""
+    contact = f"+1415{next(world._ids):07d}"
+    recorded = await world.log.record(world.inbound(contact=contact))
+    await world.log.record(world.inbound("STOP", contact=contact, keyword="Stop", state="Ignored"))
+    await world.log.record(world.inbound("START", contact=contact, keyword="Start", state="Ignored"))
+    await world.log.record(world.inbound("more", contact=contact))
+    turn, _, attempt = await world.begun()
+    await world.log.confirm(turn, attempt, f"SM{next(world._ids):032x}", DeliveryState.SENT)
+    await world.log.deliver(DeliveryNews("SMx", DeliveryState.DELIVERED, attempt.id))
+    await world.log.release(turn)
+    await world.log.history(recorded.conversation, limit=5)
+    await world.log.working("support-v1")
+
+
+async def _entries_read(connection: asyncpg.Connection[asyncpg.Record], world: World) -> int:
+    """Rows and index entries that were looked at, once the logs have told what they counted."""
+    store = world.log._database  # type: ignore[attr-defined]
+    async with AsyncExitStack() as held:  # whatever connections the pool has open
+        for _ in range(store._pool.get_size()):
+            each = await held.enter_async_context(store.connection())
+            await each.execute("SELECT pg_stat_force_next_flush()")
+    found: int = await connection.fetchval(
+        "SELECT (SELECT sum(seq_tup_read) FROM pg_stat_user_tables WHERE schemaname = current_schema()"
+        " AND relname = ANY($1)) + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes"
+        " WHERE schemaname = current_schema() AND relname = ANY($1)) + (SELECT sum(idx_blks_hit + idx_blks_read)"
+        " FROM pg_statio_user_indexes WHERE schemaname = current_schema() AND relname = ANY($1))",
+        TABLES,
+    )
+    return found
+
+
 async def _one_turn(world: World) -> Turn:
     await world.told(contact="+14155550007")
     turn = await world.answered("answer")

@@ -270,3 +270,27 @@ async def test_two_pods_answer_a_lively_conversation_without_losing_or_repeating
     await resources.seen()
     states = {body: state for body, state in await resources.states(conversation()) if body != "ok"}
     assert set(states.values()) == {"Answered"}
+
+
+@pytest.mark.parametrize("failing", ["before it", "after it"])
+async def test_a_claim_that_failed_halfway_is_made_again_at_once(resources: World, failing: str) -> None:
+    await resources.told()
+    api = resources.log._api  # type: ignore[attr-defined]
+    patch = api.merge_patch
+    failed = []
+
+    async def fail_once(resource: ResourceType, name: str, *arguments: Any, **options: Any) -> Any:
+        if failed or resource is not MESSAGES:
+            return await patch(resource, name, *arguments, **options)
+        failed.append(name)
+        if failing == "after it":
+            await patch(resource, name, *arguments, **options)
+        raise Unavailable("no answer")
+
+    with mock.patch.object(api, "merge_patch", fail_once):
+        with pytest.raises(LogUnavailable):
+            await resources.claim()
+        turn = await resources.claimed()
+    assert [message.body for message in turn.messages] == ["hello"]
+    assert (turn.fence, turn.execution.attempts) == (2, 2)
+    assert failed == [message.name for message in turn.messages]

@@ -101,6 +101,7 @@ async def test_a_messaging_service_that_takes_the_number_later_is_found(connecte
     await connected.connected()
 
 
+@pytest.mark.calm("two repairs have to fall into three seconds")
 async def test_somebody_who_keeps_changing_it_is_left_alone_and_told(connected: Any) -> None:
     intruder = "https://other-cluster.example.com/hook"
     for count in (1, 2):

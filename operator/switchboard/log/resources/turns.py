@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from switchboard.api.conversation import Lease
 from switchboard.kube.resources import CONVERSATIONS, EXECUTIONS, MESSAGES, Object
 from switchboard.log.clock import Clock
-from switchboard.log.errors import LeaseLost
+from switchboard.log.errors import LeaseLost, LogUnavailable
 from switchboard.log.names import execution_name, outbound_name
 from switchboard.log.protocol import TURN_MESSAGES_MAX
 from switchboard.log.records import Conversation, Message, Outcome, Reply, Turn
@@ -47,13 +48,32 @@ class Turns:
                 continue
             lease = Lease(holder=holder, fence=1, expires=now + timedelta(seconds=seconds))
             execution = thread.open_execution()
-            if execution is None:
-                turn = await self._begin(thread, conversation, revision, lease)
-            else:
-                turn = await self._take_over(thread, conversation, execution, revision, lease)
+            wanted = execution.record.name if execution else execution_name(thread.name, thread.last_number + 1)
+            fence = execution.fence + 1 if execution else lease.fence
+            try:
+                if execution is None:
+                    turn = await self._begin(thread, conversation, revision, lease)
+                else:
+                    turn = await self._take_over(thread, conversation, execution, revision, lease)
+            except LogUnavailable:
+                await self._give_back(wanted, holder, fence)
+                raise
             if turn is not None:
                 return turn
         return None
+
+    async def _give_back(self, execution: str, holder: str, fence: int) -> None:
+        """What was claimed halfway, or by a write whose answer was lost, waits for nobody: else for its lease's end."""
+
+        def change(kept: KeptExecution) -> Object | None:
+            lease = kept.lease
+            if kept.fence != fence or lease is None or lease.holder != holder:
+                return None
+            return {"lease": Lease(holder=FREE, fence=fence, expires=self._clock.now()).manifest()}
+
+        with suppress(LogUnavailable):
+            await self._store.refresh(EXECUTIONS, execution)
+            await self._store.change_execution(execution, change)
 
     @staticmethod
     def _ours(thread: Thread, revision: str, *, live: bool) -> bool:
