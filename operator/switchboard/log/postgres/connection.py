@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
@@ -65,11 +65,14 @@ async def connect(dsn: str) -> asyncpg.Connection[asyncpg.Record]:
 
 SETTINGS = {"application_name": "switchboard"}
 
-_PLANNING = "SELECT set_config('enable_seqscan', 'off', false), set_config('jit', 'off', false)"
-"""Plans are kept, and those of a new database are made when its tables are all but empty, where reading them whole is
-cheapest; until the database next analyzes them they would be read whole however they grow. Every statement of ours has
-its index (the migrations say how the right one is chosen). A function call: poolers in between refuse settings that
-they do not know when a connection begins."""
+_PLANNING = "SELECT set_config(name, value, false) FROM unnest($1::text[], $2::text[]) AS settings (name, value)"
+"""A function call: poolers in between refuse settings that they do not know when a connection begins."""
+_FRESH = {"enable_seqscan": "off", "jit": "off", "plan_cache_mode": "force_custom_plan"}
+"""A kept plan may be one of a new database, made when its tables were all but empty and every way cost the same, and is
+kept however they grow until the database next analyzes them. So statements are planned for the tables as they are."""
+_KEPT = {"enable_seqscan": "off", "jit": "off", "plan_cache_mode": "force_generic_plan"}
+"""What records a message is planned once: that takes longer than to run it. It has one way only (the migrations say how
+its index is chosen)."""
 
 
 def malformed() -> LogMisconfigured:
@@ -79,21 +82,18 @@ def malformed() -> LogMisconfigured:
     )
 
 
-async def _plan(connection: Connection) -> None:
-    await connection.execute(_PLANNING)
-
-
 async def _keep(_: Connection) -> None:
     """Resetting a connection costs a round trip, and we leave nothing on it."""
 
 
 class Database:
-    """A pool of connections."""
+    """A pool of connections, and one more for the statement that records messages."""
 
     def __init__(self, dsn: str, *, connections: int) -> None:
         self._dsn = dsn
         self._connections = connections
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._recording: asyncpg.Pool[asyncpg.Record] | None = None
         self.answers = False
         """Whether the database answered last time."""
 
@@ -101,39 +101,48 @@ class Database:
         """Raises LogMisconfigured, LogUnavailable."""
         with speaking():
             try:
-                self._pool = await asyncpg.create_pool(
-                    self._dsn,
-                    min_size=1,
-                    max_size=self._connections,
-                    max_inactive_connection_lifetime=300,
-                    timeout=CONNECT_SECONDS,
-                    command_timeout=COMMAND_SECONDS,
-                    server_settings=SETTINGS,
-                    init=_plan,
-                    reset=_keep,
-                )
+                self._pool = await self._open(_FRESH, self._connections)
+                self._recording = await self._open(_KEPT, 1)
             except (ValueError, asyncpg.ClientConfigurationError):
                 raise malformed() from None
         self.answers = True
 
+    async def _open(self, settings: Mapping[str, str], connections: int) -> asyncpg.Pool[asyncpg.Record]:
+        async def plan(connection: Connection) -> None:
+            await connection.fetch(_PLANNING, list(settings), list(settings.values()))
+
+        return await asyncpg.create_pool(
+            self._dsn,
+            min_size=1,
+            max_size=connections,
+            max_inactive_connection_lifetime=300,
+            timeout=CONNECT_SECONDS,
+            command_timeout=COMMAND_SECONDS,
+            server_settings=SETTINGS,
+            init=plan,
+            reset=_keep,
+        )
+
     async def close(self) -> None:
         """Lets go of all connections."""
-        if self._pool is not None:
-            pool, self._pool = self._pool, None
-            try:
-                async with asyncio.timeout(5):
-                    await pool.close()
-            except TimeoutError:
-                pool.terminate()
+        pools, self._pool, self._recording = (self._recording, self._pool), None, None
+        for pool in pools:
+            if pool is not None:
+                try:
+                    async with asyncio.timeout(5):
+                        await pool.close()
+                except TimeoutError:
+                    pool.terminate()
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
+    async def connection(self, *, recording: bool = False) -> AsyncIterator[Connection]:
         """A connection for a statement or two, each its own transaction."""
-        if self._pool is None:
+        pool = self._recording if recording else self._pool
+        if pool is None:
             raise LogUnavailable("the conversation log is closed")
         try:
             with speaking():
-                async with self._pool.acquire(timeout=CONNECT_SECONDS) as connection:
+                async with pool.acquire(timeout=CONNECT_SECONDS) as connection:
                     try:
                         yield connection
                     except asyncpg.InternalClientError:
@@ -158,12 +167,12 @@ class Database:
         raise AssertionError("unreachable")
 
     async def statement(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        """What one statement gives that may safely be run twice: run again if it lost against another, and once more if
-        its connection was lost (a database that restarts is often back at once)."""
+        """What the recording statement gives, which may safely be run twice: run again if it lost against another, and
+        once more if its connection was lost (a database that restarts is often back at once)."""
         lost = False
         for tries in range(1, TRIES + 1):
             try:
-                async with self.connection() as connection:
+                async with self.connection(recording=True) as connection:
                     return await work(connection)
             except LogUnavailable as error:
                 again = isinstance(error.__cause__, _LOST_AGAINST_ANOTHER) or not lost

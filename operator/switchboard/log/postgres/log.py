@@ -46,7 +46,7 @@ class PostgresLog:
     def __init__(
         self, dsn: str, *, namespace: str, agent: str, connections: int = 10, clock: Clock | None = None
     ) -> None:
-        """`connections`: the most that this pod opens, besides one that listens.
+        """`connections`: the most that this pod opens, besides one that records and one that listens.
 
         Contacts are made unrecognizable in names by a key that the database keeps for the namespace.
         """

@@ -1,6 +1,6 @@
--- The key of each table is made after its other indexes. Statements are planned while tables are all but empty, when
--- every index that holds the same columns seems to cost the same; of equals PostgreSQL takes the newest, and keeps that
--- plan until it analyzes the table. A longer index instead of the key would be walked through for each message.
+-- The key of each table is made after its other indexes, but for partial ones. What records messages is planned while
+-- tables are all but empty, when every index that holds the same columns costs the same; of equals PostgreSQL takes the
+-- newest. A longer index instead of the key would be walked through for each message.
 
 -- The clock of leases and attempts: the database's, so that pods need not agree on the time.
 CREATE FUNCTION switchboard_now() RETURNS timestamptz LANGUAGE sql STABLE AS 'SELECT statement_timestamp()';
@@ -42,10 +42,10 @@ CREATE TABLE switchboard_conversations (
     -- When a worker may take its next turn: when the lease ends, or what there is falls due. Null: there is nothing.
     ready_at timestamptz
 ) WITH (fillfactor = 80);
-CREATE INDEX switchboard_conversations_ready ON switchboard_conversations (agent, ready_at) WHERE ready_at IS NOT NULL;
 CREATE INDEX switchboard_conversations_last ON switchboard_conversations (agent, provider, last_message_time, name);
 CREATE INDEX switchboard_conversations_contact ON switchboard_conversations (agent, contact, last_message_time, name);
 ALTER TABLE switchboard_conversations ADD PRIMARY KEY (agent, name);
+CREATE INDEX switchboard_conversations_ready ON switchboard_conversations (agent, ready_at) WHERE ready_at IS NOT NULL;
 
 CREATE TABLE switchboard_messages (
     -- Orders a conversation's messages: the order of durable receipt.
@@ -79,10 +79,10 @@ CREATE TABLE switchboard_messages (
 ) WITH (fillfactor = 90);
 CREATE INDEX switchboard_messages_history ON switchboard_messages (agent, conversation, id);
 CREATE INDEX switchboard_messages_time ON switchboard_messages (agent, provider, time, id);
+CREATE UNIQUE INDEX switchboard_messages_name ON switchboard_messages (agent, name);
 CREATE INDEX switchboard_messages_open ON switchboard_messages (agent, conversation, id) WHERE open;
 CREATE INDEX switchboard_messages_sent ON switchboard_messages (agent, provider_message_id)
     WHERE outbound AND provider_message_id IS NOT NULL;
-CREATE UNIQUE INDEX switchboard_messages_name ON switchboard_messages (agent, name);
 
 CREATE TABLE switchboard_executions (
     agent integer NOT NULL,
