@@ -2,7 +2,7 @@
 
 `python -m tests.bench.crashes [--crashes N] [--backend postgres|resources] [--synchronous-commit off]`. Clients post
 signed webhooks of ids that they know, in order for each contact, to two processes of the webhook, again until they are
-answered 200. Crash after crash one process gets SIGKILL, or, with a database in one of ten, all of PostgreSQL's at
+answered 200. Crash after crash one process gets SIGKILL, or, with a database every tenth time, all of PostgreSQL's at
 once. After each, all that was acknowledged is looked for in the log. After every `EPOCH` crashes all is let come to
 rest in peace, and what the Twilio simulator took is compared with what was sent.
 
@@ -54,8 +54,8 @@ REST = {"postgres": 0.4, "resources": 3.0}
 """Seconds that a contact takes for its next message, at most: what the log takes without ever more waiting."""
 CALM = 0.25
 """Seconds between a process being back and the next crash, at most."""
-DATABASE = 0.1
-"""Of crashes, the database's share."""
+DATABASE = 10
+"""Every so many crashes the database is what crashes."""
 SETTLE = 90
 """Seconds in which all comes to rest, once nothing crashes any more."""
 FORGETFUL = {"synchronous_commit": "off", "wal_writer_delay": "10s", "wal_writer_flush_after": "1GB"}
@@ -165,7 +165,7 @@ class Phones:
 class Epoch:
     """Some crashes in a namespace of their own."""
 
-    def __init__(self, built: Rig, world: World, tally: Tally, chance: random.Random, database: float) -> None:
+    def __init__(self, built: Rig, world: World, tally: Tally, chance: random.Random, database: int) -> None:
         self._rig = built
         self._world = world
         self._database = database
@@ -183,9 +183,9 @@ class Epoch:
             contacts = [f"+1415{self._chance.randrange(10_000):04d}{index:03d}" for index in range(CONTACTS)]
             texting = [asyncio.create_task(self._phones.run(contact, session)) for contact in contacts]
             try:
-                for _ in range(crashes):
+                for number in range(1, crashes + 1):
                     await asyncio.sleep(self._chance.uniform(0.02, CALM))
-                    if self._world.databases is not None and self._chance.random() < self._database:
+                    if self._world.databases is not None and number % self._database == 0:
                         await self._crash_database(self._world.databases.server)
                     else:
                         pods.append(await self._crash(pods.pop(self._chance.randrange(len(pods)))))
@@ -302,8 +302,8 @@ async def patiently(ask: Callable[[], Awaitable[bool]] | Callable[[], Awaitable[
             await asyncio.sleep(0.05)
 
 
-async def run(world: World, crashes: int, seed: int, *, database: float = DATABASE, progress: bool = False) -> Tally:
-    """Crashes, in epochs of `EPOCH`; what became of the messages. `database`: its share of the crashes."""
+async def run(world: World, crashes: int, seed: int, *, database: int = DATABASE, progress: bool = False) -> Tally:
+    """Crashes, in epochs of `EPOCH`; what became of the messages. `database`: every so many, it is the database."""
     tally, chance = Tally(), random.Random(seed)
     async with await connect(world.kubeconfig) as api, Control(world.twilio) as control:
         for number, begun in enumerate(range(0, crashes, EPOCH)):
