@@ -78,7 +78,8 @@ class OperatorSettings(_Settings):
     drain_seconds: float = Field(default=600, gt=0)
     """Seconds that a superseded revision none of whose pods is ready is kept for its conversations."""
     pod_environment: dict[str, str] = {}
-    """Environment of webhook pods besides what the operator sets (JSON object): proxies, trace exporters."""
+    """Environment of webhook pods besides what the operator sets (JSON object): proxies, trace exporters' headers. They
+    take over the operator's own `OTEL_…` but for headers and names, if `OTEL_EXPORTER_OTLP_ENDPOINT` is set."""
 
 
 class WebhookSettings(_Settings):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import os
 from datetime import datetime
 
 from switchboard.api.agent import Agent, AgentRevision, AgentTemplate
@@ -43,7 +44,7 @@ class AgentReconciler:
             allowed_hosts=tuple(settings.allowed_hosts),
             twilio_base_url=settings.twilio_base_url,
             progress_seconds=settings.progress_seconds,
-            environment=tuple(sorted(settings.pod_environment.items())),
+            environment=tuple(sorted({**workloads.tracing(os.environ), **settings.pod_environment}.items())),
         )
         self._routing = routes.Routing(
             settings.route,
@@ -61,6 +62,7 @@ class AgentReconciler:
             self.instructions.forget(key)
             self._lull.forget(key)
             self._making.forget(key)
+            self._contact_keys.pop(key.namespace, None)  # another namespace may come by this name
             return None
         now = context.now()
         template, problem = await self._template(key, agent)

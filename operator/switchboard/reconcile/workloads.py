@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -173,6 +173,21 @@ def _deployment(revision: Revision, platform: Platform, config: Json) -> Json:
     versions = json.dumps(_versions(revision), sort_keys=True)
     deployment["metadata"]["annotations"] = {ANNOTATION_SECRETS: versions}
     return deployment
+
+
+def tracing(environment: Mapping[str, str]) -> dict[str, str]:
+    """What webhook pods take over of the operator's own environment: where its traces go, and how.
+
+    Without headers, which carry keys that a pod's manifest must not show, and without the operator's own name.
+    """
+    if not environment.get("OTEL_EXPORTER_OTLP_ENDPOINT") and not environment.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"):
+        return {}
+    own = ("OTEL_SERVICE_NAME", "OTEL_RESOURCE_ATTRIBUTES")
+    return {
+        name: value
+        for name, value in environment.items()
+        if name.startswith("OTEL_") and not name.endswith("_HEADERS") and name not in own
+    }
 
 
 def _versions(revision: Revision) -> dict[str, str]:

@@ -17,6 +17,7 @@ from switchboard.reconcile import agents, routes, secrets, workloads
 from switchboard.reconcile.routes import Routing
 from switchboard.reconcile.secrets import SecretFacts
 from switchboard.reconcile.workloads import Platform, Revision
+from switchboard.settings import WebhookSettings
 
 from .samples import agent, revision, script
 
@@ -149,3 +150,25 @@ def test_names_fit_wherever_they_go() -> None:
     longest = "a" * 40
     assert len(routes.name_of(longest)) <= 63
     assert len(f"{longest}-{'b' * 20}") <= 63
+
+
+def test_pods_trace_to_where_the_operator_does_and_its_keys_stay_with_it() -> None:
+    environment = {
+        "PATH": "/bin",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318",
+        "OTEL_EXPORTER_OTLP_HEADERS": "api-key=secret",
+        "OTEL_SERVICE_NAME": "switchboard-operator",
+        "OTEL_TRACES_SAMPLER": "always_on",
+    }
+    assert workloads.tracing(environment) == {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318",
+        "OTEL_TRACES_SAMPLER": "always_on",
+    }
+    del environment["OTEL_EXPORTER_OTLP_ENDPOINT"]
+    assert workloads.tracing(environment) == {}
+
+
+def test_a_pod_has_longer_to_end_than_its_process_takes() -> None:
+    settings = WebhookSettings.model_fields
+    # Its connections are closed after the turns: https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination
+    assert settings["shutdown_seconds"].default + 10 <= workloads.GRACE_SECONDS
