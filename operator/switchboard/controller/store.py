@@ -38,6 +38,11 @@ MODELS: Mapping[str, type[Resource]] = {
 }
 M = TypeVar("M", bound=Resource)
 
+MODELS_KEPT = 256
+"""A model takes twice the memory of its object, and is made in a twentieth of a millisecond."""
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+"""Where `kubectl apply` keeps the whole manifest once more."""
+
 MADE: tuple[ResourceType, ...] = (
     CONFIG_MAPS,
     SERVICE_ACCOUNTS,
@@ -72,6 +77,8 @@ class Store:
         """Takes in an object: what was known of it before, and whether this is news."""
         metadata = obj["metadata"]
         metadata.pop("managedFields", None)
+        if LAST_APPLIED in (metadata.get("annotations") or ()):
+            metadata["annotations"] = {key: it for key, it in metadata["annotations"].items() if key != LAST_APPLIED}
         if resource is PODS:
             obj.pop("spec", None)
         if resource in MADE:
@@ -195,16 +202,19 @@ class Store:
         return None if obj is None else self.read(kind, resource, obj)
 
     def read(self, kind: type[M], resource: ResourceType, obj: Object) -> M | None:
-        """The model of an object of ours, read once for each of its versions."""
+        """The model of an object of ours, read once for each of its versions while it is among the last that were."""
         metadata = obj["metadata"]
         key, version = (resource.plural, metadata.get("namespace", ""), metadata["name"]), _version(metadata)
-        known = self._models.get(key)
+        known = self._models.pop(key, None)
         if known is None or known[0] != version:
             try:
                 read: Resource | None = kind.model_validate(obj)
             except ValidationError:
                 read = None
-            known = self._models[key] = (version, read)
+            known = (version, read)
+            if len(self._models) >= MODELS_KEPT:
+                del self._models[next(iter(self._models))]
+        self._models[key] = known
         return known[1] if isinstance(known[1], kind) else None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from switchboard.api.agent import Agent
-from switchboard.controller.store import Store
+from switchboard.controller.store import MODELS_KEPT, ROLLOUT, Store, part
 from switchboard.kube import resources
 
 
@@ -77,3 +77,80 @@ def test_what_takes_room_and_is_not_needed_is_left_out() -> None:
     assert found is not None
     assert "spec" not in found
     assert "managedFields" not in found["metadata"]
+
+
+def test_of_many_objects_only_the_last_models_are_kept() -> None:
+    store = Store()
+    for index in range(MODELS_KEPT + 1):
+        store.put(resources.AGENTS, agent(1, name=f"a{index}"))
+    first = store.model(Agent, resources.AGENTS, "acme", "a0")
+    last = [store.model(Agent, resources.AGENTS, "acme", f"a{index}") for index in range(1, MODELS_KEPT + 1)][-1]
+    assert store.model(Agent, resources.AGENTS, "acme", f"a{MODELS_KEPT}") is last
+    again = store.model(Agent, resources.AGENTS, "acme", "a0")
+    assert again is not first
+    assert again == first
+
+
+def made(version: int, *, replicas: int = 2, status: Any = None, **annotations: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {
+            "name": "support-v1",
+            "namespace": "acme",
+            "uid": "d1",
+            "resourceVersion": str(version),
+            "labels": {"switchboard.dev/agent": "support"},
+            "annotations": {"switchboard.dev/applied": "abc", **annotations},
+        },
+        "spec": {"replicas": replicas, "template": {"spec": {"containers": [{"name": "webhook"}]}}},
+        "status": status or {},
+    }
+
+
+def deployment(store: Store) -> dict[str, Any]:
+    found = store.get(resources.DEPLOYMENTS, "acme", "support-v1")
+    assert found is not None
+    return found
+
+
+def test_of_what_stands_as_it_was_made_only_what_is_read_is_kept() -> None:
+    store = Store()
+    store.put(resources.DEPLOYMENTS, made(1))
+    assert store.settled(resources.DEPLOYMENTS, "acme", "support-v1") is None
+    store.settle(resources.DEPLOYMENTS, "acme", "support-v1", "1")
+    assert store.settled(resources.DEPLOYMENTS, "acme", "support-v1") == "abc"
+    assert deployment(store)["spec"] == {"replicas": 2}
+    assert store.of_agent(resources.DEPLOYMENTS, "acme", "support") == [deployment(store)]
+
+
+def test_it_goes_on_standing_while_only_its_status_changes() -> None:
+    store = Store()
+    store.put(resources.DEPLOYMENTS, made(1))
+    store.settle(resources.DEPLOYMENTS, "acme", "support-v1", "1")
+    before = part(deployment(store))
+    store.put(resources.DEPLOYMENTS, made(2, status={"readyReplicas": 2}, **{ROLLOUT: "1"}))
+    assert store.settled(resources.DEPLOYMENTS, "acme", "support-v1") == "abc"
+    assert part(deployment(store)) == before
+    assert deployment(store)["status"] == {"readyReplicas": 2}
+
+
+def test_what_somebody_changes_no_longer_stands_and_is_there_to_be_compared() -> None:
+    store = Store()
+    store.put(resources.DEPLOYMENTS, made(1))
+    store.settle(resources.DEPLOYMENTS, "acme", "support-v1", "1")
+    before = part(deployment(store))
+    store.put(resources.DEPLOYMENTS, made(2, replicas=5))
+    assert store.settled(resources.DEPLOYMENTS, "acme", "support-v1") is None
+    assert part(deployment(store)) != before
+    assert "template" in deployment(store)["spec"]
+    store.settle(resources.DEPLOYMENTS, "acme", "support-v1", "1")  # what was compared is not what is there now
+    assert store.settled(resources.DEPLOYMENTS, "acme", "support-v1") is None
+
+
+def test_the_echo_of_a_write_is_known_and_another_version_is_not() -> None:
+    store = Store()
+    store.put(resources.AGENTS, agent(10))
+    assert store.knows(resources.AGENTS, agent(10))
+    assert not store.knows(resources.AGENTS, agent(11))
+    assert not store.knows(resources.AGENTS, agent(10, uid="u2"))
