@@ -18,9 +18,10 @@ from kubesandbox.client import Config
 from switchboard.kube import resources
 from switchboard.kube.client import KubeApi
 from switchboard.kube.errors import Forbidden
-from switchboard.kube.resources import AGENTS, ResourceType
+from switchboard.kube.resources import AGENTS, TWILIO_CONNECTORS, ResourceType
 from switchboard.reconcile import permissions
 from switchboard.sandbox import stack
+from switchboard.sandbox.twilio.control_models import ServiceSpec
 
 from .conftest import OLD, PUBLIC, Site, Tenant
 from .proxy import Proxy, before, write_kubeconfig
@@ -162,6 +163,7 @@ async def everything(site: Site, tenant: Tenant) -> None:
     await tenant.apply()
     await tenant.connected()
     api, namespace = site.kubectl.api, tenant.namespace
+    await moved(site, tenant)
     prompts = {"metadata": {"name": "prompts", "namespace": namespace}, "data": {"system": "Be kind."}}
     await api.apply(resources.CONFIG_MAPS, prompts, manager="test")
     model = {"name": "test:echo", "instructionsFrom": {"configMapRef": {"name": "prompts", "key": "system"}}}
@@ -186,6 +188,19 @@ async def everything(site: Site, tenant: Tenant) -> None:
     await site.kubectl.until(resources.INGRESSES, "support-webhook", lambda _: False, namespace, gone=True)
     await tenant.end()
     assert await tenant.webhook() == OLD
+
+
+async def moved(site: Site, tenant: Tenant) -> None:
+    """Has the number sit in a messaging service: another place whose webhook is kept before it is written."""
+    service = await site.twilio.control.add_service(tenant.account, ServiceSpec(numbers=[tenant.number]))
+    patch = {"metadata": {"annotations": {"switchboard.dev/test": "moved"}}, "spec": {"webhookScope": "Service"}}
+    await site.kubectl.api.merge_patch(TWILIO_CONNECTORS, "sms", tenant.namespace, patch)
+    await site.kubectl.until(
+        TWILIO_CONNECTORS,
+        "sms",
+        lambda it: [entry.get("sid") for entry in it["status"].get("channels", ())] == [service.sid],
+        tenant.namespace,
+    )
 
 
 @pytest.mark.parametrize("clusterwide", [True, False], ids=["all namespaces", "named namespaces"])
