@@ -25,6 +25,7 @@ from contextlib import AsyncExitStack, ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
+import asyncpg
 from tests.bench.signature import PARAMETERS
 from tests.integration.webhook.conftest import _install, process
 from tests.integration.webhook.rig import Pod, Rig, rig
@@ -38,6 +39,14 @@ from switchboard.sandbox.twilio.control import Control
 CONNECTIONS = 64
 CONTACTS = 5000
 TUTORIAL = "CREATE TABLE tutorial (sid text PRIMARY KEY, sender text, body text, received timestamptz DEFAULT now())"
+TARGETS = {
+    "one pod / bare": ">= 0.65",
+    "one pod / Flask pooled": ">= 7",
+    "one pod / Flask, a connection each": ">= 25",
+    "two pods / pgbench": ">= 0.45",
+    "p99 at 300 msg/s / one commit": "<= 15",
+    "one pod, a flush takes 2 ms more / as it is": ">= 0.9",
+}
 PGBENCH = "INSERT INTO bench (sid, sender, body) VALUES (gen_random_uuid()::text, '+14155550100', 'Hello, what are your opening hours?');\n"  # noqa: E501
 
 
@@ -142,6 +151,27 @@ class Bench:
         done = await asyncio.gather(*(load(p, f, seconds=self.seconds) for p, f in zip(ports, files, strict=True)))
         self.cpu["pod"] = (cpu_seconds(self.pods[0].process.pid) - before) / done[0]["answered"]
         return sum(one["per_second"] for one in done)
+
+    async def slow_disk(self) -> float:
+        """What is kept of one pod's messages a second when each flush takes 2 ms more."""
+        before = await self.pod()
+        await self._flushes(2000)
+        try:
+            slowly = await self.pod()
+        finally:
+            await self._flushes(0)
+        return 2 * slowly / (before + await self.pod())
+
+    async def _flushes(self, microseconds: int) -> None:
+        """https://www.postgresql.org/docs/current/runtime-config-wal.html: commit_delay is waited out before a flush,
+        where so many other transactions are open."""
+        connection = await asyncpg.connect(self.dsn)
+        try:
+            for setting in (f"commit_delay = {microseconds}", f"commit_siblings = {0 if microseconds else 5}"):
+                await connection.execute(f"ALTER SYSTEM SET {setting}")
+            await connection.execute("SELECT pg_reload_conf()")
+        finally:
+            await connection.close()
 
     async def bare(self) -> float:
         port = free_port()
@@ -255,6 +285,7 @@ async def _rounds(bench: Bench, rounds: int, answers: list[float]) -> int:
         pooled, single = await bench.flask(pooled=True), await bench.flask(pooled=False)
         inserts, _ = await bench.pgbench(64)
         p99, commit = await bench.latency()
+        kept = await bench.slow_disk()
         if number == 0:
             continue  # warms caches
         rows.append(
@@ -275,20 +306,15 @@ async def _rounds(bench: Bench, rounds: int, answers: list[float]) -> int:
                 "one pod / Flask, a connection each": one / single,
                 "two pods / pgbench": two / inserts,
                 "p99 at 300 msg/s / one commit": p99 / commit,
+                "one pod, a flush takes 2 ms more / as it is": kept,
             }
         )
-        print(f"round {number}: one pod / bare {one / bare:.2f}", file=sys.stderr, flush=True)
-    targets = {
-        "one pod / bare": ">= 0.65",
-        "one pod / Flask pooled": ">= 7",
-        "one pod / Flask, a connection each": ">= 25",
-        "two pods / pgbench": ">= 0.45",
-        "p99 at 300 msg/s / one commit": "<= 15",
-    }
+        told = " | ".join(f"{name} {rows[-1][name]:.2f}" for name in TARGETS)
+        print(f"round {number}: {told}", file=sys.stderr, flush=True)
     print(f"webhook: medians of {rounds} rounds, {bench.seconds:g} s each, {CONNECTIONS} connections, fsync on")
     for name in rows[0]:
-        print(f"  {name:<40} {statistics.median(row[name] for row in rows):>10.2f}   {targets.get(name, '')}")
-    print(f"  {'text to answer, idle, median, ms':<40} {statistics.median(answers) * 1000:>10.2f}   < 50")
+        print(f"  {name:<44} {statistics.median(row[name] for row in rows):>10.2f}   {TARGETS.get(name, '')}")
+    print(f"  {'text to answer, idle, median, ms':<44} {statistics.median(answers) * 1000:>10.2f}   < 50")
     return 0
 
 
