@@ -17,6 +17,7 @@ class User:
     groups: tuple[str, ...] = ()
     uid: str = ""
     extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    impersonated: bool = False  # whose rights are asked about: RBAC's say, even where it is not enforced
 
     @property
     def is_admin(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kubesandbox import errors
@@ -70,9 +71,9 @@ def _impersonated(cluster: Cluster, request: HttpRequest, user: User) -> User:
     for group in groups:
         _check(cluster, user, "groups", group)
     if is_account and not groups:
-        return account_user(parts[2], parts[3], uid, extra)
+        return replace(account_user(parts[2], parts[3], uid, extra), impersonated=True)
     kept = tuple(groups) if AUTHENTICATED in groups or name == "system:anonymous" else (*groups, AUTHENTICATED)
-    return User(name, kept, uid, extra)
+    return User(name, kept, uid, extra, impersonated=True)
 
 
 def _check(cluster: Cluster, user: User, resource: str, name: str, namespace: str = "") -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
 import orjson
@@ -57,6 +58,8 @@ class _Repeated(dict[str, Json]):
 
 def repeated(request: HttpRequest, patch: str = "") -> list[str]:
     """The fields that a JSON body gives more than once, in strict decoding's words: `duplicate field "data.a"`."""
+    if media_type(request) in YAML:
+        return _repeated_in_yaml(request.body)
     if media_type(request) not in {"", JSON} and patch not in _MERGED:
         return []
     found = False
@@ -110,9 +113,12 @@ def read_yaml(data: bytes, kind: str) -> Json:
     import yaml
 
     try:
-        return yaml.load(data, Loader=_loader())  # noqa: S506 - a subclass of the safe loader
+        return _json_keys(yaml.load(data, Loader=_loader()))  # noqa: S506 - a subclass of the safe loader
     except yaml.YAMLError as error:
         raise errors.bad_request(_unrecognized(kind, f"error converting YAML to JSON: {error}", data)) from None
+
+
+_BOOLEAN = "tag:yaml.org,2002:bool"
 
 
 def _loader() -> type:
@@ -124,6 +130,10 @@ def _loader() -> type:
             sign: [(tag, expression) for tag, expression in found if tag != "tag:yaml.org,2002:timestamp"]
             for sign, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
         }
+
+    for sign in "yYnN":  # booleans of YAML 1.1 that PyYAML leaves out
+        Loader.yaml_implicit_resolvers.setdefault(sign, []).append((_BOOLEAN, re.compile("^[yYnN]$")))
+    Loader.add_constructor(_BOOLEAN, lambda loader, node: node.value.lower() in {"y", "yes", "true", "on"})
 
     return Loader
 
@@ -138,6 +148,35 @@ def summarised(data: bytes) -> str:
     head = data[:_SUMMARY]
     shown = head.decode(errors="replace") if data.startswith(b"{") else head.hex()
     return f"{shown} ..." if len(data) > _SUMMARY else shown
+
+
+def _json_keys(value: Json) -> Json:
+    """YAML's mappings as JSON's: a key that YAML reads as a boolean or a number is its text."""
+    if isinstance(value, dict):
+        return {key if isinstance(key, str) else orjson.dumps(key).decode(): _json_keys(v) for key, v in value.items()}
+    return [_json_keys(item) for item in value] if isinstance(value, list) else value
+
+
+def _repeated_in_yaml(data: bytes) -> list[str]:
+    """What sigs.k8s.io/yaml says of keys that a mapping has twice."""
+    import yaml
+
+    found: list[str] = []
+
+    def visit(node: yaml.Node | None) -> None:
+        if isinstance(node, yaml.MappingNode):
+            seen: set[str] = set()
+            for key, value in node.value:
+                if key.value in seen:
+                    found.append(f'line {key.start_mark.line + 1}: key "{key.value}" already set in map')
+                seen.add(key.value)
+                visit(value)
+        elif isinstance(node, yaml.SequenceNode):
+            for item in node.value:
+                visit(item)
+
+    visit(yaml.compose(data, Loader=_loader()))
+    return ["yaml: unmarshal errors:\n  " + "\n  ".join(found)] if found else []
 
 
 def _unrecognized(kind: str, why: str, data: bytes) -> str:

@@ -121,7 +121,7 @@ _SCHEME = "pkg/api/legacyscheme/scheme.go:30"
 
 
 def _check_scheme(kind: Kind, api_version: str, found: str, request: Request) -> None:
-    """Refuse an object of another kind in the words of apimachinery's scheme: one it cannot convert, or does not know."""
+    """Refuse an object of another kind in the scheme's words: one that it cannot convert, or does not know."""
     if (api_version, found) == (kind.api_version, kind.kind):
         return
     group, _, version = api_version.rpartition("/")
@@ -385,8 +385,9 @@ def store_update(kind: Kind, obj: Object, old: Object, request: Request) -> Outc
         obj = kind.restore(obj)
     over = meta.get("deletionTimestamp") and not meta.get("finalizers") and not meta.get("deletionGracePeriodSeconds")
     if over and not kind.strategy.begin_delete(obj, 0, request):
-        table.put(obj)
-        return Outcome(remove(kind, obj, request), gone=True)
+        # The change itself is not stored: watchers see one deletion, of the object as it was (Store.deleteForUpdate).
+        remove(kind, old if kind.restore is None else kind.restore(old), request)
+        return Outcome(Version(obj, int(old["metadata"]["resourceVersion"])), gone=True)
     version = table.put(obj)
     kind.strategy.updated(obj, old, request)
     return Outcome(version)

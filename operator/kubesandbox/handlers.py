@@ -179,8 +179,8 @@ class Resources:
         if not isinstance(config, dict):
             found = json_type(config)
             raise errors.bad_request(
-                f"error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal {found} into "
-                "Go value of type map[string]interface {}"
+                "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal "
+                f"{found} into Go value of type map[string]interface {{}}"
             )
         crud.check_applied(kind, name, config, context)
         current = self._cluster.store.table(*kind.table_key).get(context.namespace, name)

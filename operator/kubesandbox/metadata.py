@@ -69,10 +69,7 @@ def _type_errors(metadata: Object) -> Iterator[str]:
     for key in _STRINGS:
         if metadata.get(key) is not None and not isinstance(metadata[key], str):
             yield _unmarshal(metadata[key], f"ObjectMeta.metadata.{key}", "string")
-    for key in ("creationTimestamp", "deletionTimestamp"):
-        value = metadata.get(key)
-        if isinstance(value, str) and value and (wrong := times.unparsed(value)):
-            yield wrong
+    yield from _time_errors(metadata)
     for key in ("labels", "annotations"):
         found = metadata.get(key) or {}
         if not isinstance(found, dict):
@@ -89,6 +86,13 @@ def _type_errors(metadata: Object) -> Iterator[str]:
         for value in found:
             if not isinstance(value, kind):
                 yield _unmarshal(value, f"ObjectMeta.metadata.{key}", wanted)
+
+
+def _time_errors(metadata: Object) -> Iterator[str]:
+    for key in ("creationTimestamp", "deletionTimestamp"):
+        value = metadata.get(key)
+        if isinstance(value, str) and value and (wrong := times.unparsed(value)):
+            yield wrong
 
 
 def _unmarshal(value: Json, where: str, wanted: str) -> str:

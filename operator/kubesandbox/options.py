@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kubesandbox import errors
@@ -66,6 +66,8 @@ def list_options(request: HttpRequest, kind: Kind) -> ListOptions:
         timeout=_number(request, "timeoutSeconds"),
     )
     _check_list(options)
+    if options.watch and options.initial_events is None and options.revision in {"", "0"}:
+        options = replace(options, initial_events=True)  # SetListOptionsDefaults, under WatchList
     revision = options.revision
     if revision and not revision.isdigit():
         text = f"resourceVersion: Invalid value: {causes.quote(revision)}: {unparsed(revision)}"
@@ -92,10 +94,8 @@ def _check_list(options: ListOptions) -> None:
                     "resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
                 )
             )
-        if options.initial_events and not options.bookmarks:
-            found.append(
-                causes.forbidden("sendInitialEvents", "sendInitialEvents requires setting allowWatchBookmarks to true")
-            )
+            if match:
+                found.append(causes.not_supported("resourceVersionMatch", match, ["NotOlderThan"]))
     else:
         if options.initial_events is not None:
             found.append(causes.forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"))

@@ -56,8 +56,9 @@ def patched(media: str, current: Object, request: HttpRequest, kind: Kind) -> Ob
         if body is None and media == MERGE_PATCH:
             raise errors.bad_request("Invalid JSON Patch")
         if not isinstance(body, dict):
+            said = "" if media == STRATEGIC else "error decoding patch: "
             raise errors.bad_request(
-                f"{'' if media == STRATEGIC else 'error decoding patch: '}json: cannot unmarshal {metadata.json_type(body)} into Go value of type "
+                f"{said}json: cannot unmarshal {metadata.json_type(body)} into Go value of type "
                 "map[string]interface {}"
             )
         if media == MERGE_PATCH:

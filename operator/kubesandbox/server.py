@@ -51,6 +51,10 @@ class ApiServer:
                 raise errors.no_route()
             return found or text_answer(404, "404 page not found\n")
         kind = self._cluster.kinds.find(info.group, info.version, info.resource)
+        if kind is not None and info.verb not in kind.verbs and not info.subresource:
+            refused = unserved.resource(info)
+            if refused:
+                raise refused
         if kind is None or not routed(kind, info):
             refused = unserved.resource(info) if kind is None else None
             if refused:

@@ -33,8 +33,6 @@ _GROUPS = frozenset(_RESOURCES) | {
     "policy",
     "rbac.authorization.k8s.io",
 }
-# Clients take it well when these are not found: `kubectl describe namespace` leaves them out.
-_OPTIONAL = frozenset({"limitranges", "resourcequotas"})
 _SUBRESOURCES: dict[tuple[str, str], str] = {
     ("", "pods"): "attach ephemeralcontainers exec portforward proxy resize",
     ("", "services"): "proxy",
@@ -45,9 +43,6 @@ _SUBRESOURCES: dict[tuple[str, str], str] = {
 def resource(info: RequestInfo) -> StatusError | None:
     """The refusal of a resource that a real server has."""
     if info.resource in _RESOURCES.get(info.group, "").split():
-        if info.resource in _OPTIONAL and info.verb in {"get", "list"}:
-            what = errors.qualified(info.resource, info.group)
-            return StatusError(404, "NotFound", f"kubesandbox does not implement {what} ({info.version})")
         return errors.not_implemented(f"{errors.qualified(info.resource, info.group)} ({info.version})")
     return None
 

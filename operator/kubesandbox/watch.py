@@ -202,7 +202,7 @@ def _beginning(watcher: Watcher, asked: Asked, revision: int, encode: Encoder, b
             for version in table.scan(watcher.namespace)
             if watcher.matches is None or watcher.matches(version.object)
         ]
-        if asked.initial_events:
+        if asked.initial_events and asked.bookmarks:
             parts.append(bookmark(table.store.revision, True))
     elif revision:
         for event in table.history:
@@ -215,7 +215,7 @@ def _beginning(watcher: Watcher, asked: Asked, revision: int, encode: Encoder, b
 
 def bookmark_object(kind: str, api_version: str, revision: int, *, initial: bool) -> Json:
     """The almost empty object of a BOOKMARK."""
-    metadata: Object = {"resourceVersion": str(revision), "creationTimestamp": None}
+    metadata: Object = {"resourceVersion": str(revision)}
     if initial:
         metadata["annotations"] = {"k8s.io/initial-events-end": "true"}
     return {"kind": kind, "apiVersion": api_version, "metadata": metadata}

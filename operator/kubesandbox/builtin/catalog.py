@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kubesandbox import reviews
-from kubesandbox.builtin import access, columns, core, networking, pods, policy, tables, types, workloads
+from kubesandbox.builtin import access, columns, core, networking, pods, policy, readonly, tables, types, workloads
 from kubesandbox.builtin.strategy import BuiltinStrategy
 from kubesandbox.custom.definitions import definition_kind
 from kubesandbox.kinds import STANDARD_VERBS, STATUS, Kind, Subresource
@@ -52,6 +52,7 @@ def kinds() -> Iterator[Kind]:
     yield definition_kind()
     yield from _core()
     yield from _groups()
+    yield from readonly.kinds()
 
 
 def _core() -> Iterator[Kind]:

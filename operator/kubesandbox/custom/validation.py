@@ -134,27 +134,8 @@ def _versions(given: list[Object] | None) -> list[Cause]:
     for index, version in enumerate(versions):
         if not isinstance(dig(version, "schema", "openAPIV3Schema"), dict):
             problems.append(causes.required(f"spec.versions[{index}].schema.openAPIV3Schema"))
-    for index, version in enumerate(versions):
-        path, name = f"spec.versions[{index}]", version.get("name") or ""
-        if wrong := names.dns1035(name):
-            problems.append(causes.invalid(f"{path}.name", name, ",".join(wrong)))
-            if index == 0:  # the internal type has the first one's name once more
-                problems.append(causes.invalid("spec.version", name, ",".join(wrong)))
-        if version.get("deprecationWarning") and not version.get("deprecated"):
-            text = "can only be set for deprecated versions"
-            problems.append(causes.invalid(f"{path}.deprecationWarning", version["deprecationWarning"], text))
-        schema = dig(version, "schema", "openAPIV3Schema")
-        if isinstance(schema, dict):
-            has_status = "status" in (version.get("subresources") or {})
-            if not _shared(versions, "schema"):
-                problems += check_structural(schema, f"{path}.schema.openAPIV3Schema", status=has_status)
-            elif index == 0:
-                problems += check_structural(schema, "spec.validation.openAPIV3Schema", status=has_status)
-        for key, check in _PER_VERSION.items():
-            if not _shared(versions, key):
-                problems += check(version.get(key), schema or {}, f"{path}.{key}")
-            elif index == 0:
-                problems += check(version.get(key), schema or {}, f"spec.{key}")
+    for index in range(len(versions)):
+        problems += _version(versions, index)
     found = [version.get("name") for version in versions]
     if len(set(found)) != len(found):
         problems.append(
@@ -167,6 +148,31 @@ def _versions(given: list[Object] | None) -> list[Cause]:
         shown = None if given is None else _go_versions(versions)
         problems.append(causes.invalid("spec.versions", causes.go_struct(shown), text))
     return problems
+
+
+def _version(versions: list[Object], index: int) -> Iterator[Cause]:
+    """What is wrong with one version; what all of them share is told of the first, in the place where it is kept."""
+    version = versions[index]
+    path, name = f"spec.versions[{index}]", version.get("name") or ""
+    if wrong := names.dns1035(name):
+        yield causes.invalid(f"{path}.name", name, ",".join(wrong))
+        if index == 0:  # the internal type has the first one's name once more
+            yield causes.invalid("spec.version", name, ",".join(wrong))
+    if version.get("deprecationWarning") and not version.get("deprecated"):
+        text = "can only be set for deprecated versions"
+        yield causes.invalid(f"{path}.deprecationWarning", version["deprecationWarning"], text)
+    schema = dig(version, "schema", "openAPIV3Schema")
+    if isinstance(schema, dict):
+        has_status = "status" in (version.get("subresources") or {})
+        if not _shared(versions, "schema"):
+            yield from check_structural(schema, f"{path}.schema.openAPIV3Schema", status=has_status)
+        elif index == 0:
+            yield from check_structural(schema, "spec.validation.openAPIV3Schema", status=has_status)
+    for key, check in _PER_VERSION.items():
+        if not _shared(versions, key):
+            yield from check(version.get(key), schema or {}, f"{path}.{key}")
+        elif index == 0:
+            yield from check(version.get(key), schema or {}, f"spec.{key}")
 
 
 def _column(column: Object, path: str) -> Iterator[Cause]:

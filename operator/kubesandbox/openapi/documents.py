@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Iterator
 
 import orjson
 
@@ -30,6 +31,11 @@ _LISTS = (
 _DELETES = ("pretty", "dryRun", "gracePeriodSeconds", "orphanDependents", "propagationPolicy")
 _NUMBERS = {"limit", "timeoutSeconds", "gracePeriodSeconds"}
 _FLAGS = {"allowWatchBookmarks", "watch", "sendInitialEvents", "orphanDependents", "force"}
+
+
+def written(kinds: Iterable[Kind]) -> Iterator[Kind]:
+    """The kinds that can be written: of the others there is no type to document."""
+    return (kind for kind in kinds if "create" in kind.verbs)
 
 
 class OpenApi:
@@ -71,7 +77,7 @@ class OpenApi:
 
     def _by_path(self) -> dict[str, list[Kind]]:
         found: dict[str, list[Kind]] = {}
-        for kind in self._kinds:
+        for kind in written(self._kinds):
             prefix = f"apis/{kind.group}" if kind.group else "api"
             found.setdefault(f"{prefix}/{kind.version}", []).append(kind)
         return found
@@ -97,7 +103,7 @@ class OpenApi:
 
     def _swagger(self) -> Object:
         by_path = self._by_path()
-        schemas = components(self._kinds)
+        schemas = components(written(self._kinds))
         return {
             "swagger": "2.0",
             "info": INFO,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from kubesandbox import names
 from kubesandbox.schema import causes
 from kubesandbox.schema.causes import JSON, Cause
 from kubesandbox.schema.node import Node
@@ -50,3 +51,26 @@ def _resource(value: dict[str, JSON], path: str) -> Iterator[Cause]:
     metadata = value.get("metadata")
     if "metadata" in value and not isinstance(metadata, dict):
         yield causes.invalid(causes.child(path, "metadata"), metadata, "must be an object")
+    elif isinstance(metadata, dict):
+        yield from _metadata(metadata, causes.child(path, "metadata"))
+
+
+def _metadata(metadata: dict[str, JSON], path: str) -> Iterator[Cause]:
+    """What ObjectMeta's validation finds in it, names aside, which any path segment is."""
+    for key, text in _key_errors(metadata.get("labels")):
+        yield causes.invalid(causes.child(path, "labels"), key, text)
+    for _, value in _strings(metadata.get("labels")):
+        for text in names.label_value(value):
+            yield causes.invalid(causes.child(path, "labels"), value, text)
+    for key, text in _key_errors(metadata.get("annotations")):
+        yield causes.invalid(causes.child(path, "annotations"), key, text)
+
+
+def _strings(found: JSON) -> Iterator[tuple[str, str]]:
+    if isinstance(found, dict):
+        yield from ((key, value) for key, value in found.items() if isinstance(value, str))
+
+
+def _key_errors(found: JSON) -> Iterator[tuple[str, str]]:
+    for key, _ in _strings(found):
+        yield from ((key, text) for text in names.label_key(key.lower()))
