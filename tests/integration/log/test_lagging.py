@@ -92,6 +92,20 @@ async def test_a_message_that_another_pod_recorded_is_a_duplicate_before_it_was_
     assert await resources.states(first.conversation) == [("hi", "Waiting")]
 
 
+async def test_a_pod_that_has_not_heard_of_an_earlier_message_answers_it_first_all_the_same(resources: World) -> None:
+    other = await resources.another()
+    await resources.told("ignore me", state="Ignored")
+    await resources.seen()
+    with deaf(other):
+        name = await resources.told("one")
+        await other.record(resources.inbound("two"))
+        turn = await resources.claimed(other, "pod-b")
+    assert [message.body for message in turn.messages] == ["one", "two"]
+    await resources.seen()
+    assert await resources.claim() is None
+    assert await resources.states(name) == [("ignore me", "Ignored"), ("one", "Working"), ("two", "Working")]
+
+
 async def test_a_stranger_is_told_though_the_pod_has_not_heard_of_the_conversation(resources: World) -> None:
     other = await resources.another()
     await resources.seen()

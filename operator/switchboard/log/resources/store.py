@@ -72,6 +72,15 @@ class Store:
         self.index.put(resource, found)
         return True
 
+    async def read_untaken(self, conversation: str) -> None:
+        """Reads anew the conversation's inbound messages that no execution has taken. A list without a resource version
+        is of all that was written before (https://kubernetes.io/docs/reference/using-api/api-concepts/#semantics)."""
+        wanted = f"spec.conversation={conversation},spec.direction=Inbound,status.execution="
+        async with self.asking():
+            found = await self.api.list(MESSAGES, self.namespace, field_selector=wanted)
+        for message in found.items:
+            self.index.put(MESSAGES, message)
+
     async def patch(
         self, resource: ResourceType, name: str, version: int, patch: Object, *, subresource: str | None = "status"
     ) -> bool:

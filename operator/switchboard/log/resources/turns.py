@@ -93,7 +93,12 @@ class Turns:
         return replace(record, contact_name=names[-1] if names else record.contact_name)
 
     async def _begin(self, thread: Thread, conversation: Conversation, revision: str, lease: Lease) -> Turn | None:
-        """A new turn of all that waits. Of two workers with the same idea one makes the Execution."""
+        """A new turn of all that waits. Of two workers with the same idea one makes the Execution.
+
+        The watch may lag behind another pod, which recorded an earlier message: answered later it would be out of
+        order, so the API server is asked.
+        """
+        await self._store.read_untaken(thread.name)
         waiting = thread.waiting()[:TURN_MESSAGES_MAX]
         if not waiting:
             return None
