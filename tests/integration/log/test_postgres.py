@@ -20,7 +20,7 @@ from switchboard.log.postgres import PostgresLog, migrate, receiving
 from switchboard.log.postgres.log import LOOK_SECONDS
 from switchboard.log.postgres.schema import migrations
 from switchboard.log.protocol import ConversationLog
-from switchboard.log.records import DeliveryNews, Query, Turn
+from switchboard.log.records import Attachment, DeliveryNews, Query, Turn
 from switchboard.providers.base import DeliveryState
 
 NEWEST = len(migrations())
@@ -261,6 +261,32 @@ async def test_a_connection_that_a_dying_server_left_halfway_is_not_used_again(d
         await pool.transaction(fail)
     async with pool.connection() as connection:
         assert connection.get_server_pid() != before
+
+
+@pytest.mark.parametrize("signs", ["", "\x1e", "\x1f", "\x1f\x1e", "a\x1eb\x1fc", '"{},\\'])
+async def test_what_stands_in_one_message_leaves_the_others_of_its_commit_as_they_are(
+    database: World, signs: str
+) -> None:
+    bodies = ["", signs, "plain", f"{signs}{signs}", ""]
+    received = await database.now() - timedelta(hours=2)
+    given = [
+        database.inbound(
+            body,
+            contact=f"+1500555{number:04d}",
+            contact_name=signs or None,
+            time=received if number == 2 else None,
+            attributes={"Given": signs} if number == 3 else {},
+            media=[Attachment("https://api.twilio.com/media", "image/png")] if number == 4 else [],
+        )
+        for number, body in enumerate(bodies)
+    ]
+    await asyncio.gather(*(database.log.record(message) for message in given))
+    kept = sorted((await database.log.messages(Query())).items, key=lambda message: message.sender)
+    assert [message.body for message in kept] == bodies
+    assert [message.time == received for message in kept] == [False, False, True, False, False]
+    assert [dict(message.attributes) for message in kept] == [{}, {}, {}, {"Given": signs}, {}]
+    assert [len(message.media) for message in kept] == [0, 0, 0, 0, 1]
+    assert {one.contact_name for one in (await database.log.conversations(Query())).items} == {signs or None}
 
 
 async def test_one_message_that_cannot_be_recorded_does_not_take_others_with_it(database: World) -> None:
