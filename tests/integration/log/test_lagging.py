@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -14,6 +15,7 @@ from tests.integration.log.harness import CONTACT, World, conversation, open_log
 
 from switchboard.log.protocol import ConversationLog
 from switchboard.log.records import DeliveryNews, Reply
+from switchboard.log.resources.log import WATCHED
 from switchboard.providers.base import DeliveryState
 
 
@@ -28,23 +30,16 @@ async def resources(cluster: Any) -> AsyncIterator[World]:
 @contextmanager
 def deaf(log: ConversationLog) -> Iterator[None]:
     """What its watches bring comes later; what it asks for itself it knows at once."""
-    index, late = log._index, []  # type: ignore[attr-defined]
-    put, asking = index.put, log._store  # type: ignore[attr-defined]
-    refresh, create, patch = asking.refresh, asking.create, asking.patch
+    index, late = log._index, list[Any]()  # type: ignore[attr-defined]
+    put, watching = index.put, log._tasks[: len(WATCHED)]  # type: ignore[attr-defined]
 
-    def asked(call: Any) -> Any:
-        async def own(*arguments: Any, **options: Any) -> Any:
-            with mock.patch.object(index, "put", put):
-                return await call(*arguments, **options)
+    def put_or_keep(*arguments: Any) -> None:
+        if asyncio.current_task() in watching:
+            late.append(arguments)
+        else:
+            put(*arguments)
 
-        return own
-
-    with (
-        mock.patch.object(index, "put", lambda *arguments: late.append(arguments)),
-        mock.patch.object(asking, "refresh", asked(refresh)),
-        mock.patch.object(asking, "create", asked(create)),
-        mock.patch.object(asking, "patch", asked(patch)),
-    ):
+    with mock.patch.object(index, "put", put_or_keep):
         yield
     for arguments in late:
         put(*arguments)
