@@ -123,8 +123,9 @@ def _for_connectors(agent: Object | None) -> object:
         agent["metadata"].get("uid"),
         agent["metadata"].get("generation"),
         agent["metadata"].get("deletionTimestamp"),
-        status.get("liveRevision"),
-        [(it["name"], it["status"] == "ConnectorMissing") for it in status.get("connectors") or ()],
+        live := status.get("liveRevision"),
+        # Whether its route knows of a connector matters once there is something that it leads to.
+        [(it["name"], it["status"] == "ConnectorMissing") for it in status.get("connectors") or () if live],
         # While it waits for an Agent that is stalled, a connector repeats what that says.
         (stalled.get("reason"), stalled.get("message")),
     )
