@@ -235,6 +235,25 @@ async def test_a_status_that_somebody_else_wrote_meanwhile_is_written_again_and_
     assert door.status()["messages"] == 3
 
 
+async def test_what_comes_while_a_status_is_written_that_fails_is_counted_with_it(
+    open_door: Callable[..., Door], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = open_door()
+    await door.ask(name="Ann")
+    get = door.kube.get
+
+    async def meanwhile(*arguments: Any) -> Object:
+        monkeypatch.setattr(door.kube, "get", get)
+        await door.ask()
+        raise Unavailable("gone")
+
+    monkeypatch.setattr(door.kube, "get", meanwhile)
+    with pytest.raises(Unavailable):
+        await door.settle()
+    await door.settle()
+    assert (door.status()["messages"], door.status()["contactName"], door.status()["onboarded"]) == (2, "Ann", True)
+
+
 async def test_what_fails_is_done_again_by_itself(
     open_door: Callable[..., Door], monkeypatch: pytest.MonkeyPatch
 ) -> None:
