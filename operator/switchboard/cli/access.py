@@ -7,6 +7,7 @@ import sys
 from switchboard.api.access import AccessRequest
 from switchboard.kube.client import KubeApi, connect
 from switchboard.kube.errors import KubeError, NotFound
+from switchboard.kube.patience import patiently
 from switchboard.kube.resources import ACCESS_REQUESTS, SELF_REVIEWS
 
 _DECISIONS = {"approve": "Approved", "reject": "Rejected"}
@@ -30,7 +31,9 @@ async def decide(verb: str, name: str, namespace: str | None, note: str | None) 
             spec: dict[str, object] = {"decision": _DECISIONS[verb], "decidedBy": await _who(api)}
             if note is not None:
                 spec["note"] = note
-            written = await api.merge_patch(ACCESS_REQUESTS, name, where, {"spec": spec}, manager="switchboard-cli")
+            written = await patiently(
+                lambda: api.merge_patch(ACCESS_REQUESTS, name, where, {"spec": spec}, manager="switchboard-cli")
+            )
         except NotFound:
             print(
                 f"There is no AccessRequest {name!r} in namespace {where}: `kubectl get acr -n {where}`.",
@@ -46,5 +49,5 @@ async def decide(verb: str, name: str, namespace: str | None, note: str | None) 
 
 
 async def _who(api: KubeApi) -> str:
-    review = await api.create(SELF_REVIEWS, {"metadata": {}})
+    review = await patiently(lambda: api.create(SELF_REVIEWS, {"metadata": {}}))
     return str(review["status"]["userInfo"]["username"])

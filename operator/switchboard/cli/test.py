@@ -10,6 +10,7 @@ from switchboard.api.connector import LastTest, TwilioConnector
 from switchboard.api.meta import ANNOTATION_TEST
 from switchboard.kube.client import Changed, KubeApi, connect
 from switchboard.kube.errors import KubeError, NotFound
+from switchboard.kube.patience import patiently
 from switchboard.kube.resources import TWILIO_CONNECTORS
 
 _KINDS = ("twilioconnector", "twilioconnectors", "twc")
@@ -30,7 +31,7 @@ async def test(resource: str, namespace: str | None, timeout: float) -> int:  # 
         where = namespace or api.access.namespace or "default"
         patch = {"metadata": {"annotations": {ANNOTATION_TEST: requested}}}
         try:
-            await api.merge_patch(TWILIO_CONNECTORS, name, where, patch, manager="switchboard-cli")
+            await patiently(lambda: api.merge_patch(TWILIO_CONNECTORS, name, where, patch, manager="switchboard-cli"))
             async with asyncio.timeout(timeout):
                 answer = await _answer(api, name, where, requested)
         except NotFound:

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 from tests.integration.product.conftest import OLD_WEBHOOK
-from tests.integration.product.waiting import answered, whole
+from tests.integration.product.waiting import answered, rolled_out, whole
 
-from switchboard.kube.resources import AGENT_REVISIONS, AGENTS, EVENTS, NAMESPACES, PODS, TWILIO_CONNECTORS
+from switchboard.kube.resources import AGENT_REVISIONS, AGENTS, EVENTS, NAMESPACES, TWILIO_CONNECTORS
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
@@ -109,10 +109,10 @@ async def test_messages_name_their_executions(customer: Any, run: Run) -> None:
 
 
 async def test_logs_of_a_webhook_pod_follow_a_message_and_mask_its_number(customer: Any, run: Run) -> None:
+    (pod,) = await rolled_out(customer)
     assert await customer.ask("hours?")
     await answered(customer)
-    listing = await customer.product.kubectl.api.list(PODS, customer.namespace)
-    shown = await run("logs", listing.items[0]["metadata"]["name"])
+    shown = await run("logs", pod["metadata"]["name"])
     entries = [json.loads(line) for line in shown.splitlines()]
     said = [entry["message"] for entry in entries]
     assert [it for it in ("serving", "message recorded", "turn begins", "reply sent") if it not in said] == []

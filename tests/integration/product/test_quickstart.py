@@ -45,10 +45,14 @@ async def test_a_text_is_answered_on_its_channel_and_names_its_execution(custome
     execution = await api.get(EXECUTIONS, inbound["status"]["execution"], customer.namespace)
     assert execution["spec"]["messages"] == [inbound["metadata"]["name"]]
     assert execution["status"]["state"] == "Succeeded"
-    conversation = await api.get(CONVERSATIONS, inbound["spec"]["conversation"], customer.namespace)
+    conversation = await customer.product.kubectl.until(
+        CONVERSATIONS,
+        inbound["spec"]["conversation"],
+        lambda it: it.get("status", {}).get("messages") == 2,
+        customer.namespace,
+    )
     assert conversation["spec"]["channel"] == channel
     assert conversation["spec"]["contact"] == customer.person
-    assert conversation["status"]["messages"] == 2
 
 
 async def test_only_a_right_signature_is_let_in_and_a_repeated_message_is_answered_once(customer: Any) -> None:

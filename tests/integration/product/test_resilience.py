@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from tests.integration.product.conftest import OLD_WEBHOOK
-from tests.integration.product.waiting import answered, whole
+from tests.integration.product.waiting import answered, rolled_out, whole
 
 from switchboard.kube import resources
 from switchboard.kube.errors import NotFound
@@ -212,6 +212,7 @@ async def test_an_operator_that_is_killed_is_not_missed_and_changes_nothing_when
 
 async def _told(customer: Any) -> None:
     """Returns once the Agent says that its connector is connected, and has told so: nothing is left to write."""
+    await rolled_out(customer)
     agent = await customer.product.kubectl.until(
         AGENTS,
         "support",

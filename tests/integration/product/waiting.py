@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from switchboard.kube.client import Synced
-from switchboard.kube.resources import MESSAGES, ResourceType
+from switchboard.kube.resources import DEPLOYMENTS, MESSAGES, PODS, ResourceType
 
 
 async def whole(customer: Any, kind: ResourceType, holds: Callable[[list[dict[str, Any]]], bool]) -> list[Any]:
@@ -35,3 +35,23 @@ async def answered(customer: Any, count: int = 1) -> list[dict[str, Any]]:
         return len(done) == count and len(sent) == count
 
     return await whole(customer, MESSAGES, settled)
+
+
+async def rolled_out(customer: Any) -> list[dict[str, Any]]:
+    """The pods, once they are those that are wanted and no other is left.
+
+    What the operator learns late, of a Secret above all, it rolls out a second time.
+    """
+
+    def current(deployments: list[dict[str, Any]]) -> bool:
+        return bool(deployments) and all(
+            it.get("status", {}).get("observedGeneration") == it["metadata"]["generation"]
+            and {it["status"].get(count) for count in ("replicas", "updatedReplicas", "availableReplicas")}
+            == {it["spec"]["replicas"]}
+            for it in deployments
+        )
+
+    await whole(customer, DEPLOYMENTS, current)
+    return await whole(
+        customer, PODS, lambda found: bool(found) and not any(it["metadata"].get("deletionTimestamp") for it in found)
+    )
