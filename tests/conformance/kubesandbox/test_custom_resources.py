@@ -105,9 +105,21 @@ def test_a_deprecated_version_warns_of_itself(ask: Api, space: str, group: str) 
 
 
 def test_what_a_real_server_has_and_this_one_has_not_is_501(ask: Api, space: str) -> None:
-    for path in ("/apis/apps/v1/namespaces/{}/statefulsets", "/api/v1/namespaces/{}/pods/p/exec"):
-        reply = ask("GET", path.format(space))
+    asked = (
+        ("POST", "/apis/apps/v1/namespaces/{}/statefulsets"),
+        ("GET", "/apis/apps/v1/namespaces/{}/controllerrevisions"),
+        ("GET", "/api/v1/namespaces/{}/pods/p/exec"),
+    )
+    for method, path in asked:
+        reply = ask(method, path.format(space), {} if method == "POST" else None)
         assert (reply.status, reply.body["reason"]) == (501, "NotImplemented")
+
+
+def test_kinds_that_are_never_made_here_are_read_as_empty_lists(ask: Api, space: str) -> None:
+    # kubectl's `get all`, `describe namespace` and `apply --prune` ask for them on every cluster.
+    reply = ask.good("GET", f"/apis/apps/v1/namespaces/{space}/statefulsets")
+    assert (reply["kind"], reply["items"]) == ("StatefulSetList", [])
+    assert ask("GET", f"/api/v1/namespaces/{space}/limitranges/none").status == 404
 
 
 def test_fields_given_twice_are_told_of(ask: Api, space: str) -> None:

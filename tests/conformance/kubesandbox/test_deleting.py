@@ -72,7 +72,7 @@ def test_a_deletion_of_another_revision_is_409(ask: Api, path: str) -> None:
     ask.good("POST", path, config_map("c"))
     reply = ask("DELETE", f"{path}/c", {"preconditions": {"resourceVersion": "1"}})
     assert (reply.status, reply.body["reason"]) == (409, "Conflict")
-    assert "Precondition failed: ResourceVersion in precondition: 1" in reply.body["message"]
+    assert "the ResourceVersion in the precondition (1) does not match" in reply.body["message"]
 
 
 def test_a_dry_deletion_deletes_nothing(ask: Api, path: str) -> None:

@@ -72,11 +72,6 @@ REFUSED = [
         "Forbidden: may only be used when `type` is 'LoadBalancer'",
     ),
     (
-        service(sessionAffinityConfig={"clientIP": {"timeoutSeconds": 5}}),
-        "spec.sessionAffinityConfig",
-        "Forbidden: must not be set when session affinity is None",
-    ),
-    (
         ingress("1.2.3.4"),
         "spec.rules[0].host",
         'Invalid value: "1.2.3.4": must be a DNS name, not an IP address',

@@ -17,6 +17,8 @@ from kubesandbox import kubeconfig
 from kubesandbox.assembly import Sandbox
 
 NAMES = ("core", "custom", "workloads", "watch", "discovery")
+BEYOND = ("core", "definitions", "custom", "workloads", "watch")
+SESSIONS = ("kubectl", "beyond/kubectl")
 KUBECTL = shutil.which("kubectl")
 
 
@@ -26,22 +28,25 @@ def replayed(name: str, url: str) -> list[list[str]]:
 
 
 @cache
-def session_replayed(config: Path) -> list[str | None]:
+def session_replayed(name: str, config: Path) -> list[str | None]:
     assert KUBECTL is not None
-    return session.run(session.load(transcript.RECORDINGS / "kubectl.json"), KUBECTL, config)
+    return session.run(session.load(transcript.RECORDINGS / f"{name}.json"), KUBECTL, config)
 
 
 def steps() -> list[object]:
     found = []
-    for name in NAMES:
+    for name in (*NAMES, *(f"beyond/{name}" for name in BEYOND)):
         for index, step in enumerate(transcript.load(name)):
             found.append(pytest.param(name, index, id=f"{name} {index + 1}: {step['name']}"))
     return found
 
 
 def commands() -> list[object]:
-    loaded = session.load(transcript.RECORDINGS / "kubectl.json")
-    return [pytest.param(i, id=f"{i + 1}: kubectl {' '.join(step['args'])}") for i, step in enumerate(loaded)]
+    found = []
+    for name in SESSIONS:
+        for index, step in enumerate(session.load(transcript.RECORDINGS / f"{name}.json")):
+            found.append(pytest.param(name, index, id=f"{name} {index + 1}: kubectl {' '.join(step['args'])}"))
+    return found
 
 
 @pytest.mark.parametrize(("name", "index"), steps())
@@ -57,6 +62,6 @@ def config(api: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.skipif(KUBECTL is None, reason="kubectl is not on the PATH")
-@pytest.mark.parametrize("index", commands())
-def test_kubectl_prints_what_it_prints_on_kube_apiserver(index: int, config: Path) -> None:
-    assert session_replayed(config)[index] is None
+@pytest.mark.parametrize(("name", "index"), commands())
+def test_kubectl_prints_what_it_prints_on_kube_apiserver(name: str, index: int, config: Path) -> None:
+    assert session_replayed(name, config)[index] is None

@@ -194,7 +194,7 @@ def test_the_status_is_owned_only_through_the_status() -> None:
     ("spec", "wrong"),
     [
         ({"bogus": 1}, ".spec.bogus: field not declared in schema"),
-        ({"number": 5}, ".spec.number: expected string, got &{5}"),
+        ({"number": 5}, ".spec.number: expected string, got &value.valueUnstructured{Value:5}"),
         ({"count": "x"}, ".spec.count: expected numeric (int or float), got string"),
         ({"routes": [{"to": "x"}]}, ('.spec.routes: element 0: associative list with keys has an element that omits '
          'all key fields ["name"] (and doesn\'t have default values for any key fields)')),

@@ -79,7 +79,7 @@ def test_json_patch_does_its_operations_in_order_on_a_copy() -> None:
         ({"op": "test", "path": "/a", "value": 2}, "testing value /a failed"),
         ({"op": "test", "path": "/a", "value": True}, "testing value /a failed"),
         ({"op": "remove", "path": "/z"}, "remove operation does not apply: doc is missing path: /z"),
-        ({"op": "replace", "path": "/z", "value": 1}, "replace operation does not apply: doc is missing key: /z"),
+        ({"op": "replace", "path": "/z/y", "value": 1}, "replace operation does not apply: doc is missing key: /z/y"),
         ({"op": "add", "path": "/z/y", "value": 1}, "add operation does not apply: doc is missing path: /z/y"),
         ({"op": "dance", "path": "/a"}, "Unexpected kind: dance"),
         ({"op": "add"}, "member"),
@@ -89,6 +89,19 @@ def test_a_json_patch_that_does_not_apply_says_which_operation(op: dict[str, Any
     with pytest.raises(PatchFailedError) as raised:
         json_patch({"a": 1}, [op])
     assert said in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("op", "made"),
+    [
+        ({"op": "replace", "path": "/z", "value": 1}, {"a": 1, "z": 1}),
+        ({"op": "copy", "from": "/z", "path": "/y"}, {"a": 1, "y": None}),
+    ],
+)
+def test_a_member_that_is_not_there_is_replaced_and_copied_as_json_patch_v4_does(
+    op: dict[str, Any], made: dict[str, Any]
+) -> None:
+    assert json_patch({"a": 1}, [op]) == made
 
 
 def test_what_is_no_list_of_operations_is_malformed_and_too_many_are_too_large() -> None:
