@@ -104,7 +104,7 @@ async def _lead(
         leadership.check()
         return await reconcilers[key.kind](key)
 
-    queue = Queue(process, workers=settings.workers)
+    queue = Queue(process, workers=settings.workers, first=lambda key: key.kind == AGENT)
     context = Context(
         api=api,
         store=store,

@@ -33,11 +33,17 @@ Process = Callable[[Key], Awaitable[float | None]]
 
 
 class Queue:
-    """A keyed queue. An object that is added while it is being reconciled is reconciled once more afterwards."""
+    """A keyed queue. An object that is added while it is being reconciled is reconciled once more afterwards.
 
-    def __init__(self, process: Process, *, workers: int) -> None:
+    `first` says of which objects the states are waited for by others: they go first.
+    """
+
+    def __init__(self, process: Process, *, workers: int, first: Callable[[Key], bool] = lambda _: False) -> None:
         self._process = process
         self._workers = workers
+        self._goes_first = first
+        self._first: deque[Key] = deque()
+        self._turns = 0
         self._heap: list[tuple[float, int, Key]] = []
         self._due: dict[Key, float] = {}
         self._ready: deque[Key] = deque()
@@ -73,7 +79,13 @@ class Queue:
             self._again.add(key)
         elif key not in self._waiting:
             self._waiting.add(key)
-            self._ready.append(key)
+            (self._first if self._goes_first(key) else self._ready).append(key)
+
+    def _next(self) -> Key:
+        """What others wait for goes first, but for every fourth turn: nothing waits for ever."""
+        self._turns += 1
+        early = self._first and (self._turns % 4 or not self._ready)
+        return self._first.popleft() if early else self._ready.popleft()
 
     async def run(self) -> None:
         """Works until it is cancelled; what is running then is cancelled as well."""
@@ -87,9 +99,9 @@ class Queue:
                     if self._due.get(key) == due:  # else it was planned anew meanwhile
                         del self._due[key]
                         self._make_ready(key)
-                while self._ready and len(self._running) < self._workers:
-                    self._start(self._ready.popleft(), now)
-                metrics.WAITING.set(len(self._ready))
+                while self._many and len(self._running) < self._workers:
+                    self._start(self._next(), now)
+                metrics.WAITING.set(self._many)
                 pause = min(self._heap[0][0] - now, 5.0) if self._heap else 5.0
                 try:
                     async with asyncio.timeout(max(pause, 0.001)):
@@ -154,9 +166,13 @@ class Queue:
     @property
     def busy(self) -> bool:
         """Whether more is ready than all workers have in hand."""
-        return len(self._ready) > self._workers
+        return self._many > self._workers
+
+    @property
+    def _many(self) -> int:
+        return len(self._first) + len(self._ready)
 
     @property
     def idle(self) -> bool:
         """Whether nothing is running or ready."""
-        return not self._running and not self._ready
+        return not self._running and not self._many

@@ -175,3 +175,24 @@ async def test_one_that_takes_too_long_is_named() -> None:
         assert queue.stuck(1000) is None
         why = queue.stuck(-1)
         assert why is not None
+
+
+async def test_what_others_wait_for_goes_first_and_nothing_waits_for_ever() -> None:
+    seen: list[str] = []
+    done = asyncio.Event()
+
+    async def process(key: Key) -> None:
+        seen.append(key.kind)
+        if len(seen) == 10:
+            done.set()
+
+    queue = Queue(process, workers=1, first=lambda key: key.kind == "Agent")
+    for index in range(5):
+        queue.add(Key("TwilioConnector", "acme", str(index)))
+        queue.add(Key("Agent", "acme", str(index)))
+    assert queue.busy
+    async with running(queue):
+        await done.wait()
+    assert seen[:4] == ["Agent", "Agent", "Agent", "TwilioConnector"]
+    assert seen[4:6] == ["Agent", "Agent"]
+    assert seen[6:] == ["TwilioConnector"] * 4
