@@ -22,7 +22,7 @@ from switchboard.webhook.pod import Pod
 log = logging.getLogger(__name__)
 
 _YOUNG = 10_000
-"""Objects that are made before garbage is looked for: a message makes some hundred, which all go when it is answered."""
+"""Objects that are made before garbage is looked for: a message makes some hundred, all gone when it is answered."""
 
 _Fatal = (ConfigError, EngineMisconfigured, AccessError, LogError, TracesMisconfigured, OSError)
 
