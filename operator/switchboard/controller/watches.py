@@ -38,6 +38,8 @@ MADE: tuple[ResourceType, ...] = (
 RESYNC_SECONDS = 600.0
 GATHER_SECONDS = 0.1
 """How long changes that come together are gathered."""
+GATHER_BUSY_SECONDS = 3.0
+"""The same while many objects wait: an Agent's connectors then come one after another."""
 
 
 class Watches:
@@ -104,7 +106,8 @@ class Watches:
         for key in self._triggers.of(resource, old, new):
             # An Agent's connectors and pods change together, and each only adds to what it says of them.
             together = key.kind == AGENT and resource in (resources.TWILIO_CONNECTORS, resources.PODS)
-            self._context.enqueue(key, GATHER_SECONDS if together else 0.0)
+            gather = GATHER_BUSY_SECONDS if together and self._context.busy() else GATHER_SECONDS
+            self._context.enqueue(key, gather if together else 0.0)
 
     # What we made, and Secrets
 
