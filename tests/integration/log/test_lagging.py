@@ -39,7 +39,7 @@ def deaf(log: ConversationLog) -> Iterator[None]:
         else:
             put(*arguments)
 
-    with mock.patch.object(index, "put", put_or_keep):
+    with mock.patch.object(index, "put", put_or_keep), mock.patch.object(index, "hear"):
         yield
     for arguments in late:
         put(*arguments)

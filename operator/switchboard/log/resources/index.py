@@ -32,6 +32,8 @@ class Index:
         """Names of outbound messages by the provider's id."""
         self.work: dict[str, datetime] = {}
         """Conversations with work, and since or from when it may be claimed."""
+        self.heard = 0
+        """The newest version of a message that the watch brought: it has brought all older ones."""
         self.changed: Callable[[], None] = lambda: None
         """Called when there may be work that was not there before."""
 
@@ -54,6 +56,11 @@ class Index:
         except ValueError as error:
             name = obj.get("metadata", {}).get("name")
             log.warning("an object is not readable and is left alone", extra={"object": name, "error": str(error)})
+
+    def hear(self, resource: ResourceType, objects: Iterable[Object]) -> None:
+        """Objects that the watch brought, which are in here."""
+        if resource is MESSAGES:
+            self.heard = max([self.heard, *(int(one["metadata"]["resourceVersion"]) for one in objects)])
 
     def remove(self, resource: ResourceType, name: str, version: int | None = None) -> None:
         """An object is gone; with `version`, unless a newer one is known."""

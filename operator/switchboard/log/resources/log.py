@@ -96,12 +96,14 @@ class ResourcesLog:
             async for event in events:
                 if isinstance(event, Synced):
                     self._index.sync(resource, event.items)
+                    self._index.hear(resource, event.items)
                     self._synced[resource].set()
                 elif event.kind == "DELETED":
                     metadata = event.object["metadata"]
                     self._index.remove(resource, str(metadata["name"]), int(metadata["resourceVersion"]))
                 else:
                     self._index.put(resource, event.object)
+                    self._index.hear(resource, [event.object])
 
     async def close(self) -> None:
         """As the protocol says."""

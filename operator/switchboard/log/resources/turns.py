@@ -95,10 +95,11 @@ class Turns:
     async def _begin(self, thread: Thread, conversation: Conversation, revision: str, lease: Lease) -> Turn | None:
         """A new turn of all that waits. Of two workers with the same idea one makes the Execution.
 
-        The watch may lag behind another pod, which recorded an earlier message: answered later it would be out of
-        order, so the API server is asked.
+        What we recorded ourselves we know before the watch brings it, and what another pod recorded earlier may be
+        missing yet: answered later it would be out of order, so the API server is asked.
         """
-        await self._store.read_untaken(thread.name)
+        if max((message.version for message in thread.waiting()), default=0) > self._store.index.heard:
+            await self._store.read_untaken(thread.name)
         waiting = thread.waiting()[:TURN_MESSAGES_MAX]
         if not waiting:
             return None
