@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 MERGE_PATCH = "application/merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 LIST_PAGE = 500
+GOODBYE_SECONDS = 0.1
+"""What TLS connections need to close after the session; aiohttp does not wait for them (docs, Graceful Shutdown)."""
 TOO_MANY_REQUESTS_RETRIES = 8
 
 
@@ -73,6 +75,8 @@ class Client:
         if self._session is not None:
             await self._session.close()
             self._session = None
+            if self.config.server.startswith("https:"):
+                await asyncio.sleep(GOODBYE_SECONDS)
 
     async def get(self, resource: Resource, namespace: str, name: str, *, subresource: str = "") -> Object:
         return await self.request("GET", resource.path(namespace, name, subresource))

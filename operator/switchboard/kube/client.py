@@ -23,6 +23,10 @@ REQUEST_SECONDS = 30.0
 THROTTLED_TRIES = 3
 THROTTLED_SECONDS = 2.0
 """A longer Retry-After is for the caller to wait out."""
+_GOODBYE_SECONDS = 0.1
+"""TLS connections that a watch let go of say goodbye after the session is closed; aiohttp does not wait for them
+(docs.aiohttp.org, Graceful Shutdown)."""
+
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
@@ -101,6 +105,8 @@ class KubeApi:
         """Lets go of all connections."""
         await self._session.close()
         await self._streams.close()
+        if self.access.tls is not None:
+            await asyncio.sleep(_GOODBYE_SECONDS)
 
     async def get(
         self, resource: ResourceType, name: str, namespace: str | None = None, *, subresource: str | None = None

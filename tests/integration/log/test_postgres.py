@@ -430,6 +430,7 @@ async def _sequential_scans(connection: asyncpg.Connection[asyncpg.Record]) -> d
     async with asyncio.timeout(10):
         while await connection.fetchval("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'switchboard'"):
             await asyncio.sleep(0)
+    await connection.execute("SELECT pg_stat_force_next_flush()")  # else what this connection did is told later
     found = await connection.fetch(
         "SELECT relname, seq_scan FROM pg_stat_user_tables WHERE schemaname = current_schema() AND relname IN"
         " ('switchboard_messages', 'switchboard_conversations', 'switchboard_executions')"
