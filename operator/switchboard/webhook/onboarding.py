@@ -46,6 +46,8 @@ class _Seen:
     last: datetime | None = None
     name: str | None = None
     onboarded: bool = False
+    tried: tuple[int, Object] | None = None
+    """The messages and the status of a write that failed: it may have been done all the same."""
 
 
 @dataclass(slots=True)
@@ -194,10 +196,15 @@ class Onboarding:
         name = known.metadata.name
         for _ in range(5):
             try:
-                current = AccessRequest.model_validate(await self.kube.get(ACCESS_REQUESTS, name, self.namespace))
+                found = await self.kube.get(ACCESS_REQUESTS, name, self.namespace)
+                current = AccessRequest.model_validate(found)
+                if seen.tried is not None and seen.tried[1].items() <= found.get("status", {}).items():
+                    seen.messages -= seen.tried[0]  # only its answer was lost
+                status = self._status(current, seen)
+                seen.tried = seen.messages, status
                 patch: Object = {
                     "metadata": {"resourceVersion": current.metadata.resource_version},
-                    "status": self._status(current, seen),
+                    "status": status,
                 }
                 await self.kube.merge_patch(ACCESS_REQUESTS, name, self.namespace, patch, subresource="status")
             except Conflict:

@@ -32,6 +32,8 @@ class Kube:
     created: int = 0
     patches: list[Object] = field(default_factory=list)
     failing: list[Exception] = field(default_factory=list)
+    losing: list[Exception] = field(default_factory=list)
+    """Raised in place of the answers to patches that were applied."""
 
     async def create(self, resource: object, body: Object) -> Object:
         if self.failing:
@@ -57,6 +59,8 @@ class Kube:
         kept = self.objects[name]
         assert patch["metadata"]["resourceVersion"] == kept["metadata"]["resourceVersion"]
         kept["status"] = {**kept.get("status", {}), **patch["status"]}
+        if self.losing:
+            raise self.losing.pop(0)
 
 
 @dataclass
@@ -230,6 +234,22 @@ async def test_a_status_that_somebody_else_wrote_meanwhile_is_written_again_and_
     door.kube.failing = [Unavailable("gone")]
     with pytest.raises(Unavailable):
         await door.settle()
+    await door.ask()
+    await door.settle()
+    assert door.status()["messages"] == 3
+
+
+async def test_what_was_written_by_a_request_without_an_answer_is_counted_once(open_door: Callable[..., Door]) -> None:
+    door = open_door()
+    await door.ask()
+    door.kube.losing = [Unavailable("timed out"), Unavailable("timed out")]
+    with pytest.raises(Unavailable):
+        await door.settle()
+    await door.ask()
+    with pytest.raises(Unavailable):
+        await door.settle()
+    await door.settle()
+    assert door.status()["messages"] == 2
     await door.ask()
     await door.settle()
     assert door.status()["messages"] == 3
