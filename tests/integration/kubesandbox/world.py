@@ -87,6 +87,25 @@ class World:
             except aiohttp.ClientError:
                 pass  # the connection broke: look again
 
+    async def pods(self) -> AsyncGenerator[dict[str, Object]]:
+        """The namespace's pods by UID, now and after each change; what a watch lost is listed."""
+        while True:
+            items, version = await self.client.list(PODS, self.namespace)
+            pods = {pod["metadata"]["uid"]: pod for pod in items}
+            yield pods
+            try:
+                async for event, pod in self.client.watch(PODS, self.namespace, resource_version=version):
+                    if event in {"ADDED", "MODIFIED"}:
+                        pods[pod["metadata"]["uid"]] = pod
+                    elif event == "DELETED":
+                        pods.pop(pod["metadata"]["uid"], None)
+                    yield pods
+            except ApiError as error:
+                if not error.expired and not is_passing(error):
+                    raise
+            except aiohttp.ClientError:
+                pass  # the connection broke: look again
+
     async def pod(self, name: str, command: list[str], *, container: Object | None = None, **spec: object) -> Object:
         body = {"name": "main", "image": "none", "command": command, **(container or {})}
         whole = {"containers": [body], "terminationGracePeriodSeconds": 5, **spec}
