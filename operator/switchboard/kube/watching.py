@@ -32,6 +32,8 @@ class Synced:
     """Everything there is: after the first listing and after each one that had to be repeated."""
 
     items: list[Object]
+    version: str
+    """The resource version that they are of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ async def watch(
                     metadata_only=metadata_only,
                 )
                 version = listing.resource_version
-                yield Synced(listing.items)
+                yield Synced(listing.items, version)
             params = {"resourceVersion": version, "allowWatchBookmarks": "true", "timeoutSeconds": str(WATCH_SECONDS)}
             if label_selector:
                 params["labelSelector"] = label_selector

@@ -13,8 +13,9 @@ import pytest
 from tests.integration.log import on_cluster
 from tests.integration.log.harness import CONTACT, World, conversation, open_log
 
+from switchboard.kube.resources import EXECUTIONS, MESSAGES, ResourceType
 from switchboard.log.protocol import ConversationLog
-from switchboard.log.records import DeliveryNews, Reply
+from switchboard.log.records import DeliveryNews, Query, Reply
 from switchboard.log.resources.log import WATCHED
 from switchboard.providers.base import DeliveryState
 
@@ -28,13 +29,13 @@ async def resources(cluster: Any) -> AsyncIterator[World]:
 
 
 @contextmanager
-def deaf(log: ConversationLog) -> Iterator[None]:
-    """What its watches bring comes later; what it asks for itself it knows at once."""
+def deaf(log: ConversationLog, *kinds: ResourceType) -> Iterator[None]:
+    """What its watches bring (of these kinds) comes later; what it asks for itself it knows at once."""
     index, late = log._index, list[Any]()  # type: ignore[attr-defined]
     put, watching = index.put, log._tasks[: len(WATCHED)]  # type: ignore[attr-defined]
 
     def put_or_keep(*arguments: Any) -> None:
-        if asyncio.current_task() in watching:
+        if asyncio.current_task() in watching and arguments[0] in (kinds or WATCHED):
             late.append(arguments)
         else:
             put(*arguments)
@@ -43,6 +44,15 @@ def deaf(log: ConversationLog) -> Iterator[None]:
         yield
     for arguments in late:
         put(*arguments)
+
+
+async def knows(world: World, log: ConversationLog, resource: ResourceType) -> None:
+    """Returns when the log knows all objects of one kind."""
+    store = world.backend
+    assert isinstance(store, on_cluster.OnCluster)
+    listing = await store.api.list(resource, store.namespace)
+    wanted = {item["metadata"]["name"]: int(item["metadata"]["resourceVersion"]) for item in listing.items}
+    await on_cluster._knows(log, resource, wanted)  # type: ignore[arg-type]
 
 
 async def test_news_of_a_reply_that_a_pod_has_not_heard_of_is_applied(resources: World) -> None:
@@ -111,3 +121,90 @@ async def test_a_stranger_is_told_though_the_pod_has_not_heard_of_the_conversati
     assert not await resources.log.announce(
         name, "onboarding", Reply("+15005550006", CONTACT, "wait"), revision="support-v1"
     )
+
+
+async def test_a_pod_that_has_not_heard_of_a_turn_does_not_call_its_messages_answered(resources: World) -> None:
+    other = await resources.another()
+    name = await resources.told("question")
+    await resources.seen()
+    with deaf(other, EXECUTIONS):
+        await resources.claimed()  # and dies
+        await knows(resources, other, MESSAGES)
+        assert await other.history(name) == await resources.log.history(name)
+        other._projection.soon(name)  # type: ignore[attr-defined]
+        await other.settled()  # type: ignore[attr-defined]
+    await resources.seen()
+    await resources.advance(200)
+    turn = await resources.claimed(other, "pod-b")
+    assert [message.body for message in turn.messages] == ["question"]
+    assert (turn.fence, turn.execution.attempts) == (2, 2)
+
+
+async def test_a_pod_that_has_not_heard_of_a_part_begins_no_turn_before_it_is_sent(resources: World) -> None:
+    other = await resources.another()
+    name = await resources.told("one")
+    await resources.seen()
+    with deaf(other, MESSAGES):
+        turn = await resources.answered("first")
+        await resources.log.release(turn)
+        await resources.log.settled()  # type: ignore[attr-defined]
+        await knows(resources, other, EXECUTIONS)
+        await other.record(resources.inbound("two"))
+        assert await resources.claim(other, "pod-b") is None
+        turn = await resources.claimed(other, "pod-b")  # the bell has rung
+        assert [part.body for part in turn.outbound] == ["first"]
+    await resources.seen()
+    assert turn.conversation.name == name
+
+
+async def test_a_pod_that_hears_of_a_turn_while_it_begins_the_next_lets_it_be(resources: World) -> None:
+    other = await resources.another()
+    await resources.told("one")
+    await resources.seen()
+    store = other._store  # type: ignore[attr-defined]
+    ask = store.read_untaken
+
+    async def ask_and_hear(conversation: str) -> None:
+        await resources.claimed()
+        await knows(resources, other, EXECUTIONS)
+        await ask(conversation)
+
+    with deaf(other, MESSAGES), mock.patch.object(store, "read_untaken", ask_and_hear):
+        await other.record(resources.inbound("two"))
+        assert await resources.claim(other, "pod-b") is None
+    await resources.seen()
+    assert await resources.claim() is None
+    assert len((await other.executions(Query())).items) == 1
+
+
+async def test_a_message_whose_turn_was_deleted_is_told_as_answered(resources: World) -> None:
+    name = await resources.told("question")
+    turn = await resources.claimed()
+    await resources.log.settled()  # type: ignore[attr-defined]
+    store = resources.backend
+    assert isinstance(store, on_cluster.OnCluster)
+    await store.api.delete(EXECUTIONS, turn.execution.name, store.namespace)
+    await resources.seen()
+    await resources.log.settled()  # type: ignore[attr-defined]
+    assert await resources.states(name) == [("question", "Answered")]
+
+
+async def test_a_status_that_somebody_else_wrote_first_is_written_all_the_same(resources: World) -> None:
+    name = await resources.told("question")
+    log: Any = resources.log
+    turn = await resources.claimed()
+    await log.settled()
+    patch, crossed = log._store.patch, list[str]()
+
+    async def cross(resource: ResourceType, record: str, version: int, change: Any, **options: Any) -> Any:
+        if resource is MESSAGES and not crossed:
+            crossed.append(record)
+            await patch(resource, record, version, {"status": {"error": "mine"}})
+        return await patch(resource, record, version, change, **options)
+
+    await log.finish(turn, resources.outcome(), [])
+    with mock.patch.object(log._store, "patch", cross):
+        log._projection.soon(name, seconds=0)
+        await log.settled()
+    assert crossed
+    assert [kept.shown for kept in log._index.messages.values()] == ["Answered"]

@@ -65,12 +65,41 @@ def test_what_a_new_listing_does_not_name_is_gone_and_what_it_names_is_there(res
     }
     gone, stays = names[resource.plural]
     index.put(resource, make(1, gone))
-    index.sync(resource, [make(2, stays)])
+    index.sync(resource, [make(2, stays)], 3)
     assert list(index._kept(resource)) == [stays]
-    index.sync(resource, [])
+    index.sync(resource, [], 4)
     assert not index._kept(resource)
     assert not index.threads
     assert not index.work
+
+
+@ALL
+def test_what_was_made_while_a_listing_was_under_way_stays(resource: ResourceType) -> None:
+    index, make = Index(), MAKERS[resource.plural]
+    index.put(resource, make(7))
+    index.sync(resource, [], 6)
+    assert [one.version for one in index._kept(resource).values()] == [7]
+    index.sync(resource, [], 8)
+    assert not index._kept(resource)
+
+
+def test_a_message_whose_execution_is_not_there_is_in_work_until_somebody_has_asked_for_it() -> None:
+    index = Index()
+    index.put(MESSAGES, message(1, state="Working", execution="c-1-4"))
+    thread = index.thread("c-1")
+    assert [one.record.state for one in thread.messages] == ["Working"]
+    assert [one.record.name for one in thread.orphans()] == ["in-1"]
+    assert thread.busy
+    index.put(EXECUTIONS, execution(2, "c-1-4"))
+    assert not thread.orphans()
+
+
+def test_a_turn_is_not_called_as_one_whose_messages_were_left_behind() -> None:
+    index = Index()
+    index.put(MESSAGES, message(1, state="Answered", execution="c-1-4"))
+    assert index.thread("c-1").last_number == 4
+    index.put(EXECUTIONS, execution(2, "c-1-5"))
+    assert index.thread("c-1").last_number == 5
 
 
 @ALL
@@ -110,5 +139,5 @@ def test_an_object_that_nobody_can_read_is_left_out_and_harms_no_other() -> None
     index = Index()
     broken = message(1)
     del broken["spec"]["conversation"]
-    index.sync(MESSAGES, [broken, message(2, "in-2")])
+    index.sync(MESSAGES, [broken, message(2, "in-2")], 3)
     assert list(index.messages) == ["in-2"]

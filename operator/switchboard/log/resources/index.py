@@ -81,11 +81,11 @@ class Index:
             self.thread(name).conversation = None
             self._settle(name)
 
-    def sync(self, resource: ResourceType, items: Iterable[Object]) -> None:
-        """All objects that there are."""
+    def sync(self, resource: ResourceType, items: Iterable[Object], version: int) -> None:
+        """All objects that there were at `version`; what we have made since, while we were being told, is no less."""
         objects = {str(item["metadata"]["name"]): item for item in items}
         for name in self._kept(resource).keys() - objects.keys():
-            self.remove(resource, name)
+            self.remove(resource, name, version)
         for item in objects.values():
             self.put(resource, item)
 

@@ -95,15 +95,23 @@ class ResourcesLog:
         async with aclosing(watch) as events:
             async for event in events:
                 if isinstance(event, Synced):
-                    self._index.sync(resource, event.items)
+                    self._index.sync(resource, event.items, int(event.version))
                     self._index.hear(resource, event.items)
                     self._synced[resource].set()
                 elif event.kind == "DELETED":
                     metadata = event.object["metadata"]
                     self._index.remove(resource, str(metadata["name"]), int(metadata["resourceVersion"]))
+                    if resource is EXECUTIONS:
+                        self._deleted(str(event.object["spec"]["conversation"]))
                 else:
                     self._index.put(resource, event.object)
                     self._index.hear(resource, [event.object])
+
+    def _deleted(self, conversation: str) -> None:
+        """An execution is gone, and perhaps nobody has written yet what became of its messages."""
+        thread = self._index.threads.get(conversation)
+        if thread is not None and thread.orphans():
+            self._projection.soon(conversation)
 
     async def close(self) -> None:
         """As the protocol says."""

@@ -55,8 +55,11 @@ class Projection:
         """Writes until it is cancelled."""
         while True:
             conversation = await self._next()
+            thread = self._store.index.threads.get(conversation)
+            if thread is None:
+                continue
             try:
-                await self._project(self._store.index.thread(conversation))
+                await self._project(thread)
             except LogUnavailable as error:
                 log.warning("statuses are late", extra={"error": str(error)})
                 self.soon(conversation, seconds=PAUSE_SECONDS)
@@ -88,14 +91,29 @@ class Projection:
         first = next((kept for kept in thread.messages if kept.record.direction == "Inbound"), None)
         if thread.conversation is None and first is not None:
             await self._store.create(CONVERSATIONS, revived_conversation(self._store.namespace, first))
-        for execution in thread.executions:
-            if patch := execution_patch(thread, execution):
-                await self._store.patch(EXECUTIONS, execution.record.name, execution.version, {"status": patch})
-        for message in list(thread.messages):
-            if patch := message_patch(message):
-                await self._store.patch(MESSAGES, message.record.name, message.version, {"status": patch})
+        for message in thread.orphans():
+            await self._end_orphan(message)
+        written = [
+            await self._store.patch(EXECUTIONS, execution.record.name, execution.version, {"status": patch})
+            for execution in thread.executions
+            if (patch := execution_patch(thread, execution))
+        ]
+        written += [
+            await self._store.patch(MESSAGES, message.record.name, message.version, {"status": patch})
+            for message in list(thread.messages)
+            if (patch := message_patch(message))
+        ]
         if (kept := thread.conversation) is not None and (patch := conversation_patch(thread, kept)):
-            await self._store.patch(CONVERSATIONS, thread.name, kept.version, {"status": patch})
+            written.append(await self._store.patch(CONVERSATIONS, thread.name, kept.version, {"status": patch}))
+        if not all(written):
+            self.soon(thread.name)  # somebody wrote before us, and not what we would have
+
+    async def _end_orphan(self, message: KeptMessage) -> None:
+        """A message whose execution was deleted had been answered, for only ended ones are. One that the watch has not
+        brought yet is there when asked for, and what became of the message is its to say."""
+        execution = message.record.execution
+        if execution is not None and not await self._store.refresh(EXECUTIONS, execution):
+            await self._store.patch(MESSAGES, message.record.name, message.version, {"status": {"state": "Answered"}})
 
 
 def execution_patch(thread: Thread, execution: KeptExecution) -> Object:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from switchboard.api.conversation import MessageState
-from switchboard.log.names import outbound_name
+from switchboard.log.names import outbound_name, turn_number
 from switchboard.log.resources.objects import KeptConversation, KeptExecution, KeptMessage, shown_as
 from switchboard.log.transitions import OPEN_STATES, answered_state
 
@@ -57,13 +57,24 @@ class Thread:
         return self._ordered
 
     def _shown(self, message: KeptMessage) -> KeptMessage:
-        """An inbound message that was taken stands where its execution does. Where that was deleted it had ended."""
+        """An inbound message that was taken stands where its execution does. One that is not there may have been
+        deleted, or not been heard of: each kind has a watch of its own."""
         record = message.record
         if record.direction == "Outbound" or record.execution is None or record.state != "Working":
             return message
         execution = self._executions.get(record.execution)
-        state: MessageState = answered_state(execution.record.state) if execution else "Answered"
+        state: MessageState = answered_state(execution.record.state) if execution else "Working"
         return message if state == record.state else shown_as(message, state, record.execution)
+
+    def orphans(self) -> list[KeptMessage]:
+        """Inbound messages that were taken by an execution that is not there."""
+        return [
+            message
+            for message in self.messages
+            if message.record.direction == "Inbound"
+            and message.record.state == "Working"
+            and message.record.execution not in self._executions
+        ]
 
     @property
     def executions(self) -> Sequence[KeptExecution]:
@@ -72,8 +83,10 @@ class Thread:
 
     @property
     def last_number(self) -> int:
-        """Of the last turn."""
-        return max((execution.number for execution in self._executions.values()), default=0)
+        """Of the last turn. Where it was deleted, and who did so died before its messages were, they still name it: a
+        new one of that name would find its answer sent."""
+        named = {message.record.execution for message in self._messages.values()}
+        return max(map(turn_number, filter(None, self._executions.keys() | named)), default=0)
 
     def parts(self, execution: KeptExecution) -> list[KeptMessage | None]:
         """The messages made of its replies, in order; None for one that is not there."""
@@ -89,6 +102,15 @@ class Thread:
         if execution.made:
             return []
         return [number for number, part in enumerate(self.parts(execution), start=1) if part is None]
+
+    def missing(self) -> list[str]:
+        """Parts that were made and are not there: deleted, or not heard of yet."""
+        return [
+            outbound_name(execution.record.name, number)
+            for execution in self._executions.values()
+            for number, part in enumerate(self.parts(execution), start=1)
+            if execution.made and part is None
+        ]
 
     def done(self, execution: KeptExecution) -> bool:
         """Whether nothing is left to do for it."""

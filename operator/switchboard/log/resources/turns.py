@@ -96,10 +96,15 @@ class Turns:
         """A new turn of all that waits. Of two workers with the same idea one makes the Execution.
 
         What we recorded ourselves we know before the watch brings it, and what another pod recorded earlier may be
-        missing yet: answered later it would be out of order, so the API server is asked.
+        missing yet: answered later it would be out of order, so the API server is asked. So it is for parts of earlier
+        turns that we have not heard of: one may wait to be sent. What we hear of meanwhile comes first.
         """
         if max((message.version for message in thread.waiting()), default=0) > self._store.index.heard:
             await self._store.read_untaken(thread.name)
+        for part in thread.missing():
+            await self._store.refresh(MESSAGES, part)
+        if thread.open_execution() is not None:
+            return None
         waiting = thread.waiting()[:TURN_MESSAGES_MAX]
         if not waiting:
             return None
@@ -271,13 +276,13 @@ class Turns:
         """As the protocol says. What is done needs no write: its lease holds nothing up."""
         thread = self._store.index.thread(turn.conversation.name)
         kept = self._store.index.executions.get(turn.execution.name)
-        self._projection.soon(turn.conversation.name, seconds=0)
-        if kept is None or thread.done(kept):
-            return
         try:
-            await self._change(turn, {"lease": self._freed(turn)})
+            if kept is not None and not thread.done(kept):
+                await self._change(turn, {"lease": self._freed(turn)})
         except LeaseLost:
             return
+        finally:
+            self._projection.soon(turn.conversation.name, seconds=0)
 
     def working(self, revision: str) -> int:
         """As the protocol says."""
