@@ -33,7 +33,7 @@ from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 import aiohttp
-from tests.faults.webhook.promises import SENT, SETTLED, reason
+from tests.faults.webhook.promises import SENT, SETTLED, Answer, attempt_of, late, reason, told_in_doubt
 from tests.integration.webhook.conftest import Databases, _install, process
 from tests.integration.webhook.rig import Pod, Rig, environment, rig
 from tests.integration.webhook.zygote import Zygote
@@ -88,7 +88,10 @@ class Tally:
     recorded_twice: int = 0
     answered: int = 0
     answered_twice: int = 0
+    taken_late: int = 0
+    """Told as in doubt, and taken by Twilio all the same."""
     out_of_order: int = 0
+    """Of those that were not told as in doubt."""
     unanswered: Counter[str] = field(default_factory=Counter)
     """By the recorded reason's first word."""
     untold: int = 0
@@ -277,13 +280,19 @@ class Epoch:
         tally.lost += len(self._lost | (acknowledged.keys() - kept.keys()))
         tally.recorded_twice += sum(count - 1 for count in kept.values())
         taken = [one for one in await self._rig.twilio.messages(self._rig.account) if one.direction != "inbound"]
+        doubted = told_in_doubt(self._rig.directory)
         for contact, words in self._phones.sent.items():
-            shown = [word for one in taken if one.to == contact for word in _WORD.findall(one.body)]
-            times = Counter(shown)
+            answers = [
+                Answer(word, attempt_of(one.status_callback))
+                for one in taken
+                if one.to == contact
+                for word in _WORD.findall(one.body)
+            ]
+            times = Counter(answer.word for answer in answers)
             tally.answered += len(times)
             tally.answered_twice += sum(count - 1 for count in times.values())
-            places = [words.index(word) for word in dict.fromkeys(shown)]
-            tally.out_of_order += sum(one > other for one, other in itertools.pairwise(places))
+            tally.taken_late += sum(answer.attempt in doubted for answer in answers)
+            tally.out_of_order += late(answers, words, doubted)
             for message in (one for one in inbound if one["spec"]["from"] == contact):
                 [word] = _WORD.findall(message["spec"]["body"])
                 if not times[word]:
@@ -337,6 +346,7 @@ def told(tally: Tally, backend: str, seconds: float) -> str:
         "recorded twice": tally.recorded_twice,
         "answered": tally.answered,
         "answered twice": tally.answered_twice,
+        "told as in doubt, and taken by Twilio": tally.taken_late,
         "answered out of order": tally.out_of_order,
         "unanswered, with the reason on record": reasons,
         "unanswered without a reason": tally.untold,
