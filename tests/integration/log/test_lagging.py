@@ -150,8 +150,7 @@ async def test_a_pod_that_has_not_heard_of_a_part_begins_no_turn_before_it_is_se
         await resources.log.settled()  # type: ignore[attr-defined]
         await knows(resources, other, EXECUTIONS)
         await other.record(resources.inbound("two"))
-        assert await resources.claim(other, "pod-b") is None
-        turn = await resources.claimed(other, "pod-b")  # the bell has rung
+        turn = await resources.claimed(other, "pod-b")
         assert [part.body for part in turn.outbound] == ["first"]
     await resources.seen()
     assert turn.conversation.name == name
@@ -208,3 +207,26 @@ async def test_a_status_that_somebody_else_wrote_first_is_written_all_the_same(r
         await log.settled()
     assert crossed
     assert [kept.shown for kept in log._index.messages.values()] == ["Answered"]
+
+
+async def test_a_claim_that_a_status_crossed_is_made_again_at_once(resources: World) -> None:
+    await resources.told("question")
+    turn = await resources.claimed()  # and dies
+    await resources.seen()
+    await resources.advance(200)
+    store, log = resources.backend, resources.log
+    assert isinstance(store, on_cluster.OnCluster)
+    api: Any = log._api  # type: ignore[attr-defined]
+    patch, crossed = api.merge_patch, list[str]()
+
+    async def cross(resource: ResourceType, name: str, namespace: str, body: Any, **options: Any) -> Any:
+        if resource is EXECUTIONS and not crossed:
+            crossed.append(name)
+            shown = {"status": {"state": "Running"}}
+            await store.api.merge_patch(resource, name, namespace, shown, subresource="status")
+        return await patch(resource, name, namespace, body, **options)
+
+    with mock.patch.object(api, "merge_patch", cross):
+        taken = await resources.claimed(holder="pod-b")
+    assert crossed == [turn.execution.name]
+    assert [message.body for message in taken.messages] == ["question"]

@@ -18,7 +18,7 @@ from switchboard.log.resources import objects
 from switchboard.log.resources.objects import KeptExecution, KeptMessage, stamp
 from switchboard.log.resources.projection import Projection
 from switchboard.log.resources.room import Room
-from switchboard.log.resources.store import Store
+from switchboard.log.resources.store import CONFLICTS_MAX, Store
 from switchboard.log.resources.thread import Thread
 
 FREE = ""
@@ -40,27 +40,32 @@ class Turns:
         now = self._clock.now()
         for _, name in sorted((at, name) for name, at in index.work.items() if at <= now):
             thread = index.thread(name)
-            ready = thread.ready_at()
-            if ready is None or ready > now or not self._ours(thread, revision, live=live):
-                continue
-            conversation = await self._conversation(thread)
-            if conversation is None:
-                continue
-            lease = Lease(holder=holder, fence=1, expires=now + timedelta(seconds=seconds))
-            execution = thread.open_execution()
-            wanted = execution.record.name if execution else execution_name(thread.name, thread.last_number + 1)
-            fence = execution.fence + 1 if execution else lease.fence
-            try:
-                if execution is None:
-                    turn = await self._begin(thread, conversation, revision, lease)
-                else:
-                    turn = await self._take_over(thread, conversation, execution, revision, lease)
-            except LogUnavailable:
-                await self._give_back(wanted, holder, fence)
-                raise
-            if turn is not None:
-                return turn
+            # Whoever wrote before us need not have taken it: a status that people see is enough. No bell rings for it.
+            for _ in range(CONFLICTS_MAX):
+                ready = thread.ready_at()
+                if ready is None or ready > now or not self._ours(thread, revision, live=live):
+                    break
+                conversation = await self._conversation(thread)
+                if conversation is None:
+                    break
+                lease = Lease(holder=holder, fence=1, expires=now + timedelta(seconds=seconds))
+                turn = await self._claim(thread, conversation, revision, lease)
+                if turn is not None:
+                    return turn
         return None
+
+    async def _claim(self, thread: Thread, conversation: Conversation, revision: str, lease: Lease) -> Turn | None:
+        """The thread's turn; None if somebody wrote before us, or nothing was left of it."""
+        execution = thread.open_execution()
+        wanted = execution.record.name if execution else execution_name(thread.name, thread.last_number + 1)
+        fence = execution.fence + 1 if execution else lease.fence
+        try:
+            if execution is None:
+                return await self._begin(thread, conversation, revision, lease)
+            return await self._take_over(thread, conversation, execution, revision, lease)
+        except LogUnavailable:
+            await self._give_back(wanted, lease.holder, fence)
+            raise
 
     async def _give_back(self, execution: str, holder: str, fence: int) -> None:
         """What was claimed halfway, or by a write whose answer was lost, waits for nobody: else for its lease's end."""
