@@ -281,6 +281,7 @@ class NewEventStrategy(EventStrategy):
 class LeaseStrategy(BuiltinStrategy):
     """Leases."""
 
+    unconditional_update = False
     creates_on_update = True
 
     def default(self, obj: Object) -> None:

@@ -26,6 +26,7 @@ SERVICE_RANGE = ipaddress.ip_network("10.96.0.0/12")
 class ServiceStrategy(BuiltinStrategy):
     """Services."""
 
+    creates_on_update = True
     data = True
     has_status = True
     name_rule = staticmethod(names.label)  # RelaxedServiceNameValidation

@@ -22,6 +22,7 @@ PERCENT = (
 class DisruptionBudgetStrategy(BuiltinStrategy):
     """PodDisruptionBudgets."""
 
+    unconditional_update = False
     counts_generations = True
     has_status = True
 

@@ -39,6 +39,7 @@ def _rules(constraints: Object, path: str) -> Iterator[Cause]:
 class PolicyStrategy(BuiltinStrategy):
     """ValidatingAdmissionPolicies."""
 
+    unconditional_update = False
     counts_generations = True
     has_status = True
 
@@ -111,6 +112,7 @@ ACTIONS = ["Audit", "Deny", "Warn"]
 class BindingStrategy(BuiltinStrategy):
     """ValidatingAdmissionPolicyBindings."""
 
+    unconditional_update = False
     counts_generations = True
 
     def default(self, obj: Object) -> None:

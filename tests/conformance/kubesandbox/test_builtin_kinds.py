@@ -112,3 +112,32 @@ def test_a_secrets_type_and_an_immutable_config_map_do_not_change(ask: Api, spac
     ask.good("POST", f"{namespace}/configmaps", {"metadata": {"name": "c"}, "immutable": True, "data": {"a": "1"}})
     reply = ask("PATCH", f"{namespace}/configmaps/c", {"data": {"a": "2"}}, kind=merge)
     assert reply.body["message"].endswith("data: Forbidden: field is immutable when `immutable` is set")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "updated", "made"),
+    [
+        ("/apis/coordination.k8s.io/v1/namespaces/{}/leases", {"spec": {"holderIdentity": "a"}}, 422, 201),
+        ("/apis/policy/v1/namespaces/{}/poddisruptionbudgets", {"spec": {"minAvailable": 1}}, 422, 404),
+        ("/api/v1/namespaces/{}/services", {"spec": {"ports": [{"port": 80}]}}, 200, 201),
+        ("/api/v1/namespaces/{}/configmaps", {}, 200, 404),
+    ],
+    ids=["leases", "poddisruptionbudgets", "services", "configmaps"],
+)
+def test_a_kind_says_whether_it_may_be_replaced_unseen_and_made_by_replacing(
+    ask: Api, space: str, path: str, body: dict, updated: int, made: int
+) -> None:
+    path = path.format(space)
+    found = ask.good("POST", path, {"metadata": {"name": "a"}, **body})
+    del found["metadata"]["resourceVersion"]
+    reply = ask("PUT", f"{path}/a", found)
+    assert reply.status == updated
+    if updated == 422:
+        assert reply.body["details"]["causes"] == [
+            {
+                "reason": "FieldValueInvalid",
+                "message": "Invalid value: 0: must be specified for an update",
+                "field": "metadata.resourceVersion",
+            }
+        ]
+    assert ask("PUT", f"{path}/b", {"metadata": {"name": "b"}, **body}).status == made

@@ -75,10 +75,8 @@ async def test_one_that_lost_the_lease_ends_and_writes_no_more(site: Any) -> Non
     }
     async with site.operator(f"{name}-a", SWITCHBOARD_IDENTITY="a", **common) as first:
         await holder(site, tenant.namespace, "a")
-        lease = await site.kubectl.api.get(LEASES, "switchboard-operator", tenant.namespace)
-        stolen = {**lease, "spec": {**lease["spec"], "holderIdentity": "thief", "leaseDurationSeconds": 3600}}
-        stolen["metadata"].pop("resourceVersion")
-        await site.kubectl.api.replace(LEASES, stolen)
+        stolen = {"spec": {"holderIdentity": "thief", "leaseDurationSeconds": 3600}}
+        await site.kubectl.api.merge_patch(LEASES, "switchboard-operator", tenant.namespace, stolen)
         async with asyncio.timeout(15):
             assert await first.ended() == 3
         await tenant.apply()
