@@ -106,6 +106,7 @@ class Cache:
         delay = FIRST_DELAY
         version: str | None = None
         while True:
+            started = time.monotonic()
             try:
                 if version is None:
                     version = await self._relist()
@@ -116,7 +117,8 @@ class Cache:
                 if time.monotonic() - started > 1:
                     delay = FIRST_DELAY
             except _WatchError as broke:
-                if broke.version != version:  # it told something before it broke: no reason to hold back
+                # It told something, or was open for a while, before it broke: no reason to hold back.
+                if broke.version != version or time.monotonic() - started > 1:
                     delay = FIRST_DELAY
                 version = broke.version
                 log.debug("watch of %s: %s", self.resource.plural, broke)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -25,6 +26,8 @@ IDLE_SECONDS = 320.0
 """Silence after which a connection counts as dead."""
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 15.0
+OPEN_SECONDS = 1.0
+"""What was open that long had been granted: that it broke, as quiet watches do behind proxies, is no failure more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,7 @@ async def watch(
     version: str | None = None
     failures = 0
     while True:
+        began = time.monotonic()
         try:
             if version is None:
                 listing = await api.list(
@@ -107,7 +111,7 @@ async def watch(
             version = None
             log.info("the watch's place is too old: listing again", extra={"resource": resource.plural})
         except KubeError as error:
-            failures += 1
+            failures = 1 if time.monotonic() - began > OPEN_SECONDS else failures + 1
             pause = max(_pause(failures), error.retry_after or 0)
             level = logging.WARNING if failures > 1 else logging.INFO
             log.log(level, "watch failed, trying again", extra={"resource": resource.plural, "error": str(error)})

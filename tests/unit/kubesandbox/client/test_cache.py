@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -79,6 +81,26 @@ async def test_a_watch_that_ends_or_breaks_is_resumed_where_it_was(server: Serve
     cache = await settle(server)
     assert server.asked == ["5", "6", "9", "10"]
     assert names(cache) == ["b"]
+
+
+async def test_a_watch_that_breaks_after_a_quiet_while_is_resumed_without_delay(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, slept = itertools.count(step=5), list[float]()
+    sleep = asyncio.sleep
+
+    async def at_once(seconds: float) -> None:
+        slept.append(seconds)
+        await sleep(0)
+
+    server.lists = [([], "5")]
+    server.watches = [[aiohttp.ClientPayloadError()] for _ in range(8)]
+    monkeypatch.setattr(module, "FIRST_DELAY", 0.05)
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: float(next(now))))
+    monkeypatch.setattr(module, "asyncio", SimpleNamespace(sleep=at_once, Event=asyncio.Event))
+    await settle(server)
+    assert len(slept) == 8
+    assert max(slept) <= 0.05
 
 
 async def test_an_expired_version_lists_again_and_drops_what_is_gone(server: Server) -> None:
