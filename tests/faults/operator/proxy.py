@@ -21,6 +21,9 @@ KINDS: tuple[Kind, ...] = ("conflict", "throttled", "failed", "slow", "dropped",
 """lost: it is done, and the answer never comes."""
 
 
+FORWARDED = ("Content-Type", "Content-Encoding", "Retry-After")
+
+
 @dataclass
 class Spoil:
     """Which request of a tenant is spoiled, and how."""
@@ -84,7 +87,11 @@ class Proxy:
         headers = {key: value for key, value in request.headers.items() if key not in ("Host", "Content-Length")}
         url = self.target + request.raw_path
         async with self._session.request(
-            request.method, aiohttp.client.URL(url, encoded=True), data=body, headers=headers, ssl=self._tls or True
+            request.method,
+            aiohttp.client.URL(url, encoded=True),
+            data=body or None,
+            headers=headers,
+            ssl=self._tls or True,
         ) as answer:
             watch = request.query.get("watch") in ("true", "1")
             self.log.append((request.method, request.path, watch, answer.status))
@@ -95,7 +102,7 @@ class Proxy:
                 assert request.transport is not None
                 request.transport.abort()
                 return web.Response()
-            kept = {key: value for key, value in answer.headers.items() if key in ("Content-Type", "Retry-After")}
+            kept = {key: value for key, value in answer.headers.items() if key in FORWARDED}
             response = web.StreamResponse(status=answer.status, headers=kept)
             await response.prepare(request)
             async for chunk in answer.content.iter_any():
