@@ -77,14 +77,18 @@ class Kopf:
         settings.persistence.progress_storage = _NoProgress()
         settings.watching.server_timeout = 290
         settings.networking.request_timeout = self._settings.request_seconds
-        await kopf.operator(
-            registry=registry,
-            settings=settings,
-            standalone=True,
-            clusterwide=not self._settings.namespaces,
-            namespaces=self._settings.namespaces,
-            stop_flag=self._stop,
-        )
+        try:
+            await kopf.operator(
+                registry=registry,
+                settings=settings,
+                standalone=True,
+                clusterwide=not self._settings.namespaces,
+                namespaces=self._settings.namespaces,
+                stop_flag=self._stop,
+            )
+        finally:
+            # kopf waits for the flag in a thread, and the end of the loop for that thread: a failure would not be told.
+            self._stop.set()
 
     def _handle(self, registry: Any, resource: ResourceType, loop: asyncio.AbstractEventLoop) -> None:
         def news(event: Any, **_: Any) -> bool:

@@ -135,14 +135,16 @@ async def _lead(
         working: list[asyncio.Future[object]] = [
             await parts.enter_async_context(_task(work, "watch")) for work in watches.work()
         ]
-        if not await _first(watches.synced.wait(), stop):
-            return 0
-        working.append(await parts.enter_async_context(_task(queue.run(), "queue")))
-        health.ready = True
-        log.info("the operator works")
         stopping = await parts.enter_async_context(_task(stop.wait(), "stop"))
-        await asyncio.wait([lost, stopping, *working], return_when=asyncio.FIRST_COMPLETED)
-        health.ready = False
+        synced = await parts.enter_async_context(_task(watches.synced.wait(), "synced"))
+        # A watch that ends before all is listed would otherwise leave a process that lives and does nothing.
+        await asyncio.wait([lost, stopping, synced, *working], return_when=asyncio.FIRST_COMPLETED)
+        if synced.done():
+            working.append(await parts.enter_async_context(_task(queue.run(), "queue")))
+            health.ready = True
+            log.info("the operator works")
+            await asyncio.wait([lost, stopping, *working], return_when=asyncio.FIRST_COMPLETED)
+            health.ready = False
         if lost.done() and not stop.is_set():
             return LEASE_LOST
         for task in working:

@@ -48,11 +48,16 @@ class Proxy:
     spoils: list[Spoil] = field(default_factory=list)
     log: list[tuple[str, str, bool, int]] = field(default_factory=list)
     """Every request that was forwarded: method, path, whether it is a watch, status."""
+    refused: frozenset[str] = frozenset()
+    """Paths that are answered 415."""
     _session: aiohttp.ClientSession | None = None
     _tls: ssl.SSLContext | None = None
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
+        if request.path in self.refused:
+            status = {"kind": "Status", "status": "Failure", "code": 415, "reason": "UnsupportedMediaType"}
+            return web.json_response(status, status=415)
         watch = request.query.get("watch") in ("true", "1")
         spoil = None if watch else self._chosen(request)
         if spoil is not None and spoil.kind != "lost":
