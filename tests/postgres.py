@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -39,6 +40,8 @@ class Server:
         self._user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
         self._bin = self._binaries()
         self._process: subprocess.Popen[str] | None = None
+        # The server dies with the thread that started it (prctl(2), PR_SET_PDEATHSIG), and callers' come and go.
+        self._launcher = ThreadPoolExecutor(1, thread_name_prefix="postgres")
 
     def dsn(self, database: str = "postgres") -> str:
         """Its connection string."""
@@ -76,21 +79,13 @@ class Server:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.kill()
+        self._launcher.shutdown()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def start(self) -> None:
         """Returns when it answers."""
         options = [word for key, value in self._settings.items() for word in ("-c", f"{key}={value}")]
-        self._process = subprocess.Popen(
-            [self._bin / "postgres", "-D", self._data, *options],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            preexec_fn=_die_with_parent,  # noqa: PLW1509 - one call to the kernel, no lock
-            cwd=self.directory,
-            **self._as_user(),
-        )
+        self._process = self._launcher.submit(self._launch, options).result()
         assert self._process.stderr is not None
         watchdog = threading.Timer(READY_SECONDS, self._process.kill)
         watchdog.start()
@@ -103,6 +98,18 @@ class Server:
             raise RuntimeError(f"PostgreSQL did not start:\n{''.join(said)}")
         watchdog.cancel()
         threading.Thread(target=_drain, args=(self._process,), daemon=True).start()
+
+    def _launch(self, options: list[str]) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [self._bin / "postgres", "-D", self._data, *options],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=_die_with_parent,  # noqa: PLW1509 - one call to the kernel, no lock
+            cwd=self.directory,
+            **self._as_user(),
+        )
 
     def stop(self) -> None:
         """An orderly end, connections closed."""
