@@ -92,6 +92,11 @@ _BY_STATUS: dict[int, type[KubeError]] = {
 }
 
 
+_NOT_TYPED = "failed to create typed patch object"
+"""How kube-apiserver begins what it says, with 500, of an applied object that does not fit its schema: a wrong type, or
+two entries of one key. Trying again gives the same."""
+
+
 def from_status(status: int, body: bytes | str, retry_after: str | None = None) -> KubeError:
     """The error that a Status object (or whatever a proxy answered) stands for."""
     try:
@@ -110,10 +115,10 @@ def from_status(status: int, body: bytes | str, retry_after: str | None = None) 
         for cause in details.get("causes") or ()
         if isinstance(cause, dict)
     ]
-    reason = str(parsed.get("reason", ""))
+    reason, message = str(parsed.get("reason", "")), str(parsed.get("message") or f"HTTP {status}")
     wait = _seconds(retry_after)
-    return _kind(status, reason)(
-        str(parsed.get("message") or f"HTTP {status}"),
+    return (Invalid if message.startswith(_NOT_TYPED) else _kind(status, reason))(
+        message,
         status=status,
         reason=reason,
         causes=causes,

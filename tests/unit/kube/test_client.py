@@ -296,3 +296,13 @@ async def test_watches_do_not_take_the_requests_connections() -> None:
         for task in pending:
             task.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
+
+
+async def test_what_does_not_fit_its_schema_is_refused_for_good_though_the_server_says_500() -> None:
+    async def handle(_: web.Request) -> web.Response:
+        said = 'failed to create typed patch object (acme/a; …): .spec.connectors: duplicate entries for key [name="a"]'
+        return status(500, "InternalError", message=said)
+
+    async with api(handle) as client:
+        with pytest.raises(Invalid, match="duplicate entries"):
+            await client.apply(AGENTS, {"metadata": {"name": "a", "namespace": "acme"}}, manager="m")
