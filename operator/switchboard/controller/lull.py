@@ -9,7 +9,7 @@ from switchboard.controller.queue import Key
 from switchboard.kube.resources import Object
 from switchboard.reconcile.conditions import still_waits
 
-LULL_SECONDS = 5.0
+LULL_SECONDS = 1.0
 """How long an object that waits may say what it waited for before."""
 BUSY_SECONDS = 20.0
 """The same while many objects wait to be reconciled: what ends the waiting goes first."""
