@@ -117,7 +117,7 @@ class Desk:
         self, *parts: Message, channel: str = "SMS", connector: str = "sms", age: timedelta = SECOND
     ) -> None:
         conversation = Conversation(f"c-{'0' * 20}", "support", connector, "twilio", cast("Any", channel), ANN, NOW)
-        asked = Message("in-1", conversation.name, "Inbound", ANN, OURS, "hi", NOW - age, 1, "Answered")
+        asked = Message("in-1", conversation.name, "Inbound", ANN, OURS, "hi", datetime.now(UTC) - age, 1, "Answered")
         execution = Execution(f"{conversation.name}-1", conversation.name, "support", "v1", ["in-1"], "Succeeded", NOW)
         turn = Turn(conversation, execution, [asked], list(parts), "pod", 1, NOW + 30 * SECOND)
         await self.sender.send(Held(cast("Any", self.log), turn))
