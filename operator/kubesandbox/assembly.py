@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from kubesandbox import crud, eviction, kubeconfig, podlogs, scale, subresources
+from kubesandbox import crud, decoding, eviction, kubeconfig, podlogs, scale, subresources
 from kubesandbox.builtin import catalog
 from kubesandbox.cluster import Cluster
 from kubesandbox.custom.cleanup import DefinitionCleanup
@@ -62,7 +62,7 @@ def new_cluster(*, rbac: bool = False) -> Cluster:
         found = cluster.kinds.by_kind(body["apiVersion"], body["kind"])
         if found is None:
             raise LookupError(f"{body['kind']} is not served")
-        crud.create(found, crud.receive(found, body, cluster.request()), cluster.request())
+        crud.create(found, decoding.receive(found, body, cluster.request()), cluster.request())
     for controller in (NamespaceController, Aggregation, GarbageCollector, DefinitionCleanup):
         controller(cluster)
     cluster.authorizer.enforced = rbac

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from kubesandbox import bodies, crud, deletion, errors, rendering, tables, unserved, watch
+from kubesandbox import bodies, crud, decoding, deletion, errors, rendering, tables, unserved, watch
 from kubesandbox.auth import User
 from kubesandbox.crud import Outcome
 from kubesandbox.kinds import Kind, Subresource
@@ -132,7 +132,7 @@ class Resources:
         body = {} if body is None and not kind.strategy.custom else body
         context.text = request.body
         repeated = bodies.repeated(request) if context.field_validation != "Ignore" else []
-        return crud.receive(kind, body, context, repeated)
+        return decoding.receive(kind, body, context, repeated)
 
     def _write_context(self, request: HttpRequest, context: Request, kind: str, *, apply: bool = False) -> bool:
         """Read the options of a write into the context; gives `force`."""
@@ -182,14 +182,14 @@ class Resources:
                 "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal "
                 f"{found} into Go value of type map[string]interface {{}}"
             )
-        crud.check_applied(kind, name, config, context)
+        decoding.check_applied(kind, name, config, context)
         current = self._cluster.store.table(*kind.table_key).get(context.namespace, name)
         if current is None and context.subresource:
             raise errors.not_found(kind.group, kind.plural, name)
         live = crud.view(kind, current) if current else None
         obj = applied(kind, live, clone(config), context, force=force)
         obj["metadata"].setdefault("name", name)
-        made = crud.receive(kind, obj, context)
+        made = decoding.receive(kind, obj, context)
         if current is None:
             return crud.create(kind, made, context, applied=True)
         return crud.update(kind, name, made, context, applied=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from kubesandbox import bodies, crud, errors, metadata, patch
+from kubesandbox import bodies, decoding, errors, metadata, patch
 from kubesandbox.errors import CauseBody, StatusError
 from kubesandbox.managers import schema_of
 from kubesandbox.objects import Json, Object, clone
@@ -88,7 +88,7 @@ def received(media: str, obj: Object, request: HttpRequest, kind: Kind, context:
         shown = patch.go_value(_read(request, media))
     repeated = bodies.repeated(request, media) if context.field_validation != "Ignore" else []
     try:
-        return crud.receive(kind, obj, context, repeated)
+        return decoding.receive(kind, obj, context, repeated)
     except StatusError as error:
         if kind.strategy.custom and error.code == 422:  # of another kind
             raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kubesandbox import bodies, crud, errors, options, rendering
+from kubesandbox import bodies, decoding, errors, options, rendering
 from kubesandbox.auth import User
 from kubesandbox.builtin.strategy import BuiltinStrategy
 from kubesandbox.metadata import now
@@ -30,7 +30,7 @@ class ReviewStrategy(BuiltinStrategy):
         """Answer a POST."""
         how = rendering.negotiate(request)
         options.apply_to(context, options.write_options(request, "CreateOptions"))
-        obj = crud.receive(kind, bodies.read_object(request, kind.kind), context)
+        obj = decoding.receive(kind, bodies.read_object(request, kind.kind), context)
         obj["status"] = self.answer(obj, context)
         obj["metadata"].pop("namespace", None)
         if kind.namespaced:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from kubesandbox import bodies, crud, errors, options, rendering
+from kubesandbox import bodies, crud, decoding, errors, options, rendering
 from kubesandbox.builtin import types
 from kubesandbox.objects import Json, Object, child, clone, dig
 from kubesandbox.patching import APPLY, patch_type, patched
@@ -110,7 +110,7 @@ class ScaleHandler:
                 shown = [causes.invalid("patch", causes.go_json(wanted), str(error))]
                 raise errors.invalid("", "", "", shown) from None
             raise errors.bad_request(f'Scale in version "v1" cannot be handled as a Scale: {error}') from None
-        crud.report_unknown(kind, unknown, context)
+        decoding.report_unknown(kind, unknown, context)
         return made
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from kubesandbox import bodies, crud, errors, options, rendering
+from kubesandbox import bodies, crud, decoding, errors, options, rendering
 from kubesandbox.builtin import types
 from kubesandbox.metadata import now
 from kubesandbox.objects import Json, Object, clone, dig
@@ -125,7 +125,7 @@ async def finalize(kind: Kind, info: RequestInfo, request: HttpRequest, context:
     options.apply_to(context, options.write_options(request, "UpdateOptions"))
     context.namespace = ""
     current = crud.get(kind, context, info.name)
-    body = crud.receive(kind, bodies.read_object(request, "Namespace"), context)
+    body = decoding.receive(kind, bodies.read_object(request, "Namespace"), context)
     given = body["metadata"].get("resourceVersion")
     if given and given != str(current.revision):
         raise errors.conflict("", "namespaces", info.name, errors.MODIFIED)

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import aiohttp
+from tests.bench.gauges import counted, cpu, memory, resting, writes
 
 from switchboard.kube import resources
 from switchboard.kube.client import KubeApi, Synced
@@ -34,7 +34,6 @@ from switchboard.sandbox.processes import Process
 from switchboard.sandbox.stack import reason
 from switchboard.sandbox.twilio.control_models import AccountSpec, NumberSpec
 
-TICKS = os.sysconf("SC_CLK_TCK")
 NAMESPACE = "bench"
 FLOOR = """
 import asyncio, kopf
@@ -64,20 +63,6 @@ class Cost:
     """MiB resident at the end."""
 
 
-def cpu(pid: int) -> float:
-    """Seconds of CPU that a process has taken, user and system."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
-
-
-def memory(pid: int, what: str = "VmRSS") -> float:
-    """MiB of a process: resident now, or at its peak (`VmHWM`)."""
-    for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
-        if line.startswith(what):
-            return int(line.split()[1]) / 1024
-    raise ValueError(what)
-
-
 async def count(api: KubeApi, kind: Any, wanted: int, holds: Any) -> None:
     """Waits until so many objects are so."""
     good: set[str] = set()
@@ -88,28 +73,6 @@ async def count(api: KubeApi, kind: Any, wanted: int, holds: Any) -> None:
         if len(good) >= wanted:
             break
     await watch.aclose()
-
-
-async def resting(pid: int) -> float:
-    """The CPU that a process has taken once it takes no more: what its start cost."""
-    last = -1.0
-    while (now := cpu(pid)) != last:
-        last = now
-        await asyncio.sleep(0.5)
-    return now
-
-
-async def counted(port: int, name: str, label: str = "") -> int:
-    """The sum of one of the operator's counters over all its labels, or those that hold `label`."""
-    async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/metrics") as response:
-        text = await response.text()
-    lines = (line for line in text.splitlines() if line.startswith(name + "{") and label in line)
-    return round(sum(float(line.rpartition(" ")[2]) for line in lines))
-
-
-async def writes(port: int) -> int:
-    """Writes to the Kubernetes API that the operator has counted."""
-    return await counted(port, "switchboard_kubernetes_writes_total")
 
 
 class Bench:

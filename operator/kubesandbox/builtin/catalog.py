@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kubesandbox import reviews
-from kubesandbox.builtin import access, columns, core, networking, pods, policy, readonly, tables, types, workloads
+from kubesandbox.builtin import (
+    access,
+    columns,
+    core,
+    endpoints,
+    networking,
+    pods,
+    policy,
+    readonly,
+    services,
+    tables,
+    types,
+    workloads,
+)
 from kubesandbox.builtin.strategy import BuiltinStrategy
 from kubesandbox.custom.definitions import definition_kind
 from kubesandbox.kinds import STANDARD_VERBS, STATUS, Kind, Subresource
@@ -79,9 +92,9 @@ def _core() -> Iterator[Kind]:
         subresources=(Subresource("token", ("create",), "TokenRequest", "authentication.k8s.io", "v1"),),
     )
     yield _kind(v1, "Event", "events", core.EventStrategy(), short="ev")
-    yield _kind(v1, "Endpoints", "endpoints", networking.EndpointsStrategy(), short="ep")
+    yield _kind(v1, "Endpoints", "endpoints", endpoints.EndpointsStrategy(), short="ep")
     yield _kind(
-        v1, "Service", "services", networking.ServiceStrategy(), short="svc", categories="all", subresources=(STATUS,)
+        v1, "Service", "services", services.ServiceStrategy(), short="svc", categories="all", subresources=(STATUS,)
     )
     yield _kind(
         v1,
@@ -171,7 +184,7 @@ def _groups() -> Iterator[Kind]:
     yield _kind("batch/v1", "Job", "jobs", workloads.JobStrategy(), categories="all", subresources=(STATUS,))
     yield event_kind()
     yield _kind("coordination.k8s.io/v1", "Lease", "leases", core.LeaseStrategy())
-    yield _kind("discovery.k8s.io/v1", "EndpointSlice", "endpointslices", networking.EndpointSliceStrategy())
+    yield _kind("discovery.k8s.io/v1", "EndpointSlice", "endpointslices", endpoints.EndpointSliceStrategy())
     net = "networking.k8s.io/v1"
     yield _kind(net, "Ingress", "ingresses", networking.IngressStrategy(), short="ing", subresources=(STATUS,))
     yield _kind(net, "IngressClass", "ingressclasses", networking.IngressClassStrategy(), namespaced=False)

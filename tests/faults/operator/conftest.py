@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest_asyncio
+from tests.kinds import OURS_AND_MADE
 from tests.namespaces import Namespaces
 
 from kubesandbox.client import Config
@@ -117,17 +118,7 @@ class Tenant:
     async def state(self) -> dict[str, Any]:
         """All that the operator made, without what differs from run to run."""
         found: dict[str, Any] = {"webhook": (await self.webhook()).replace(self.namespace, "NS")}
-        for kind in (
-            resources.AGENTS,
-            resources.AGENT_REVISIONS,
-            resources.TWILIO_CONNECTORS,
-            resources.DEPLOYMENTS,
-            resources.SERVICES,
-            resources.INGRESSES,
-            resources.CONFIG_MAPS,
-            resources.SERVICE_ACCOUNTS,
-            resources.ROLE_BINDINGS,
-        ):
+        for kind in OURS_AND_MADE:
             for obj in (await self.site.kubectl.api.list(kind, self.namespace)).items:
                 name = obj["metadata"]["name"]
                 if name in ("default", "kube-root-ca.crt"):

@@ -36,3 +36,11 @@ def database_server() -> Iterator[Server]:
     """A PostgreSQL server as a process. Its flushes are left out: no test here cuts the machine's power."""
     with Server({"fsync": "off"}) as server:
         yield server
+
+
+@pytest.fixture
+async def database(database_server: Server) -> AsyncIterator[World]:
+    """A log in the database."""
+    async with AsyncExitStack() as exits:
+        store = await on_postgres.backend(database_server, exits)
+        yield World(store, await open_log(store, exits, "support"), exits)

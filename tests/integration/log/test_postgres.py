@@ -12,7 +12,7 @@ from unittest import mock
 import asyncpg
 import pytest
 from tests.integration.log import on_postgres
-from tests.integration.log.harness import CONNECTOR, CONTACT, World, conversation, open_log, replies
+from tests.integration.log.harness import CONTACT, World, conversation, open_log, replies
 from tests.postgres import Server
 
 from switchboard.log.errors import LogError, LogMisconfigured, LogUnavailable, SchemaMismatch
@@ -20,7 +20,7 @@ from switchboard.log.postgres import PostgresLog, migrate, receiving
 from switchboard.log.postgres.log import LOOK_SECONDS
 from switchboard.log.postgres.schema import migrations
 from switchboard.log.protocol import ConversationLog
-from switchboard.log.records import Attachment, DeliveryNews, Query, Turn
+from switchboard.log.records import Attachment, DeliveryNews, Query
 from switchboard.providers.base import DeliveryState
 
 NEWEST = len(migrations())
@@ -34,14 +34,6 @@ async def schema(database_server: Server) -> AsyncIterator[str]:
     yield f"{database_server.dsn()}&search_path=empty"
     await connection.execute("DROP SCHEMA empty CASCADE")
     await connection.close()
-
-
-@pytest.fixture
-async def database(database_server: Server) -> AsyncIterator[World]:
-    """A log in the database."""
-    async with AsyncExitStack() as exits:
-        store = await on_postgres.backend(database_server, exits)
-        yield World(store, await open_log(store, exits, "support"), exits)
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +191,7 @@ async def test_a_message_that_is_not_to_be_answered_hides_none_that_is(
     """Recording it locks the conversation, too."""
     await database.told("answer me")
     ring = mock.Mock()
-    monkeypatch.setattr(database.log._open.receiving, "_ring", ring)  # type: ignore[attr-defined]
+    monkeypatch.setattr(database.log._open.recording, "_ring", ring)  # type: ignore[attr-defined]
     await database.told("too fast", state="Ignored")
     assert ring.called
 
@@ -305,138 +297,6 @@ async def test_one_message_that_cannot_be_recorded_does_not_take_others_with_it(
     with pytest.raises(LogUnavailable):
         await first
     assert (await second).state == "Waiting"
-
-
-async def test_no_query_reads_a_whole_table(database: World) -> None:
-    contacts = [f"+1415555{index:04d}" for index in range(400)]
-    for start in range(0, 4000, 500):
-        await asyncio.gather(
-            *(
-                database.log.record(database.inbound(f"m{index}", contact=contacts[index % 400], state="Ignored"))
-                for index in range(start, start + 500)
-            )
-        )
-    turn = await _one_turn(database)
-    connection = database.backend.connection  # type: ignore[attr-defined]
-    await connection.execute(
-        "INSERT INTO switchboard_executions (agent, name, conversation, revision, messages, state, start_time)"
-        " SELECT agent, name || '-' || n, name, 'support-v1', '{}', 'Succeeded', now() - n * interval '1 hour'"
-        " FROM switchboard_conversations CROSS JOIN generate_series(2, 12) n"
-    )
-    await connection.execute("ANALYZE")
-    await database.log.close()
-    before = await _sequential_scans(connection)
-    reader = await database.another()
-    now = await database.now()
-    name = turn.conversation.name
-    for query in (
-        Query(),
-        Query(provider="twilio"),
-        Query(contact=contacts[7]),
-        Query(since=now - timedelta(hours=1), until=now),
-        Query(conversation=name),
-        Query(contact=contacts[7], since=now - timedelta(hours=1)),
-    ):
-        await reader.conversations(query)
-        await reader.messages(query)
-        await reader.executions(query)
-    await reader.history(name, before=1000, limit=20)
-    await reader.known("twilio", "AC", [f"SM{index}" for index in range(5)])
-    await reader.replies_since(name, now)
-    await reader.working("support-v1")
-    await reader.undelivered(CONNECTOR, since=now - timedelta(minutes=10), until=now - timedelta(minutes=5))
-    await reader.expire(now - timedelta(days=1))
-    await reader.claim("pod-b", "support-v1", seconds=30, live=True)
-    await reader.record(database.inbound("one more", contact=contacts[3]))
-    await reader.close()
-    after = await _sequential_scans(connection)
-    assert after == before
-
-
-async def test_plans_of_a_new_database_stay_right_however_it_grows(database: World) -> None:
-    connection = database.backend.connection  # type: ignore[attr-defined]
-    for table in TABLES:
-        await connection.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = false)")
-    for _ in range(8):  # from the sixth time on PostgreSQL keeps a plan
-        await _work_through(database)
-    await connection.execute(
-        "INSERT INTO switchboard_messages (agent, name, conversation, provider, outbound, open, sender, recipient,"
-        " body, time, recorded, state) SELECT a.id, 'in-' || n, 'c-' || n / 5, 'twilio', false, false, '+1', '+2', '',"
-        " now(), now(), 'Ignored' FROM generate_series(1, 20000) n, switchboard_agents a"
-    )
-    await connection.execute(
-        "INSERT INTO switchboard_conversations (agent, name, connector, provider, channel, contact, created, messages,"
-        " last_message_time) SELECT a.id, 'c-' || n, 'production-sms', 'twilio', 'SMS', '+1' || n, now(), 5, now()"
-        " FROM generate_series(1, 20000) n, switchboard_agents a"
-    )
-    await connection.execute(
-        "INSERT INTO switchboard_executions (agent, name, conversation, revision, messages, state, start_time)"
-        " SELECT a.id, 'c-' || n || '-1', 'c-' || n, 'support-v1', '{}', 'Succeeded', now()"
-        " FROM generate_series(1, 5000) n, switchboard_agents a"
-    )
-    before = await _entries_read(connection, database)
-    times = 10
-    for _ in range(times):
-        await _work_through(database)
-    read = await _entries_read(connection, database) - before
-    assert 0 < read < times * 500
-
-
-TABLES = ("switchboard_messages", "switchboard_conversations", "switchboard_executions")
-
-
-async def _work_through(world: World) -> None:
-    """All that a message goes through, with somebody new; on connections that stay open."""
-    contact = f"+1415{next(world._ids):07d}"
-    recorded = await world.log.record(world.inbound(contact=contact))
-    await world.log.record(world.inbound("STOP", contact=contact, keyword="Stop", state="Ignored"))
-    await world.log.record(world.inbound("START", contact=contact, keyword="Start", state="Ignored"))
-    await world.log.record(world.inbound("more", contact=contact))
-    turn, _, attempt = await world.begun()
-    await world.log.confirm(turn, attempt, f"SM{next(world._ids):032x}", DeliveryState.SENT)
-    await world.log.deliver(DeliveryNews("SMx", DeliveryState.DELIVERED, attempt.id))
-    await world.log.release(turn)
-    await world.log.history(recorded.conversation, limit=5)
-    await world.log.working("support-v1")
-
-
-async def _entries_read(connection: asyncpg.Connection[asyncpg.Record], world: World) -> int:
-    """Rows and index entries that were looked at, once the logs have told what they counted."""
-    store = world.log._database  # type: ignore[attr-defined]
-    async with AsyncExitStack() as held:  # whatever connections the pool has open
-        for number in range(store._pool.get_size() + 1):
-            each = await held.enter_async_context(store.connection(recording=not number))
-            await each.execute("SELECT pg_stat_force_next_flush()")
-    found: int = await connection.fetchval(
-        "SELECT (SELECT sum(seq_tup_read) FROM pg_stat_user_tables WHERE schemaname = current_schema()"
-        " AND relname = ANY($1)) + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes"
-        " WHERE schemaname = current_schema() AND relname = ANY($1)) + (SELECT sum(idx_blks_hit + idx_blks_read)"
-        " FROM pg_statio_user_indexes WHERE schemaname = current_schema() AND relname = ANY($1))",
-        TABLES,
-    )
-    return found
-
-
-async def _one_turn(world: World) -> Turn:
-    await world.told(contact="+14155550007")
-    turn = await world.answered("answer")
-    await world.log.cancel(turn, turn.outbound[0], error="no")
-    await world.log.release(turn)
-    return turn
-
-
-async def _sequential_scans(connection: asyncpg.Connection[asyncpg.Record]) -> dict[str, int]:
-    """Once the logs' connections have ended, and with that told what they counted."""
-    async with asyncio.timeout(10):
-        while await connection.fetchval("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'switchboard'"):
-            await asyncio.sleep(0)
-    await connection.execute("SELECT pg_stat_force_next_flush()")  # else what this connection did is told later
-    found = await connection.fetch(
-        "SELECT relname, seq_scan FROM pg_stat_user_tables WHERE schemaname = current_schema() AND relname IN"
-        " ('switchboard_messages', 'switchboard_conversations', 'switchboard_executions')"
-    )
-    assert len(found) == 3
-    return {row["relname"]: row["seq_scan"] for row in found}
 
 
 async def test_conversations_keep_their_names_when_the_cluster_is_made_anew(database: World) -> None:

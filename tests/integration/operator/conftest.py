@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from tests.kinds import OURS_AND_MADE
 from tests.namespaces import Namespaces, needed
 
 from switchboard.kube import resources
@@ -167,6 +168,14 @@ class Desk:
         except NotFound:
             return None
         return found
+
+    async def versions(self) -> dict[str, str]:
+        """The version of every object of ours or made for it, Events included: a write of any of them shows."""
+        return {
+            f"{kind.plural}/{obj['metadata']['name']}": obj["metadata"]["resourceVersion"]
+            for kind in (*OURS_AND_MADE, resources.SECRETS, resources.EVENTS)
+            for obj in await self.list(kind)
+        }
 
     async def list(self, resource: ResourceType) -> list[Object]:
         """All objects of a type in the test's namespace."""

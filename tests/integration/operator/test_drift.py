@@ -130,30 +130,11 @@ async def test_a_check_that_is_asked_for_finds_drift_at_once(connected: Any) -> 
 
 
 async def test_at_rest_nothing_is_written_and_twilio_is_asked_little(connected: Any) -> None:
-    async def versions() -> dict[str, str]:
-        kinds = (
-            resources.AGENTS,
-            resources.AGENT_REVISIONS,
-            resources.TWILIO_CONNECTORS,
-            resources.DEPLOYMENTS,
-            resources.SERVICES,
-            resources.INGRESSES,
-            resources.CONFIG_MAPS,
-            resources.SERVICE_ACCOUNTS,
-            resources.ROLE_BINDINGS,
-            resources.SECRETS,
-        )
-        return {
-            f"{kind.plural}/{obj['metadata']['name']}": obj["metadata"]["resourceVersion"]
-            for kind in kinds
-            for obj in await connected.list(kind)
-        }
-
     await connected.agent_says("Serving")
-    before = await versions()
+    before = await connected.versions()
     calls = [it for it in await connected.control.requests() if it.account == connected.account]
     seen = len(calls)
     while len(calls) < seen + 12:  # four checks at the interval, three requests each
         calls = [it for it in await connected.control.requests() if it.account == connected.account]
     assert {it.method for it in calls[seen:]} == {"GET"}
-    assert await versions() == before
+    assert await connected.versions() == before

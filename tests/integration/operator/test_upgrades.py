@@ -29,29 +29,6 @@ from .conftest import OLD
 
 pytestmark = [pytest.mark.cluster, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180)]
 
-KINDS = (
-    resources.AGENTS,
-    resources.AGENT_REVISIONS,
-    resources.TWILIO_CONNECTORS,
-    resources.DEPLOYMENTS,
-    resources.SERVICES,
-    resources.INGRESSES,
-    resources.CONFIG_MAPS,
-    resources.SERVICE_ACCOUNTS,
-    resources.ROLE_BINDINGS,
-    resources.SECRETS,
-    resources.EVENTS,
-)
-
-
-async def versions(desk: Any) -> dict[str, str]:
-    """Every object's version: a write of any of them shows."""
-    return {
-        f"{kind.plural}/{obj['metadata']['name']}": obj["metadata"]["resourceVersion"]
-        for kind in KINDS
-        for obj in await desk.list(kind)
-    }
-
 
 def with_a_default(definition: Any) -> Any:
     """A kind's definition as a later version has it: its template has one more field, with a default."""
@@ -88,7 +65,7 @@ async def served(desk: Any, holds: Any) -> None:
 async def test_a_new_default_in_the_crds_makes_no_revision_and_writes_nothing(connected: Any) -> None:
     first = await connected.agent_says("Serving")
     [revision] = await connected.list(resources.AGENT_REVISIONS)
-    before = await versions(connected)
+    before = await connected.versions()
     async with a_later_version(connected.kubectl, partial(served, connected)):
         await connected.agent(revisionHistoryLimit=5)  # what has the Agent looked at again
         seen = await connected.until(
@@ -101,7 +78,7 @@ async def test_a_new_default_in_the_crds_makes_no_revision_and_writes_nothing(co
         async for index in connected.passes():
             if index == 1:
                 break
-        after = await versions(connected)
+        after = await connected.versions()
     assert after.keys() == before.keys()
     assert {name for name in before if before[name] != after[name]} == {"agents/support", "twilioconnectors/sms"}
 
@@ -134,10 +111,10 @@ async def test_a_restart_with_many_settled_objects_writes_nothing(desk: Any, tmp
         )
         await all_are(many, resources.TWILIO_CONNECTORS, connectors, "Connected")
         await all_are(many, resources.AGENTS, agents, "Serving")
-    before, asked = await versions(many), len(await desk.control.requests())
+    before, asked = await many.versions(), len(await desk.control.requests())
     async with stack.operator(tmp_path, environment, name="second") as process:
         await reconciled(process.log, connectors + agents)
-    assert await versions(many) == before
+    assert await many.versions() == before
     of_account = [it for it in (await desk.control.requests())[asked:] if it.account == account]
     assert {it.method for it in of_account} == {"GET"}
     assert len(of_account) <= 10  # lists, once for all

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from kubesandbox import crud
+from kubesandbox import crud, decoding
 from kubesandbox.ages import human
 from kubesandbox.assembly import new_cluster
 from kubesandbox.builtin import protobuf, types
@@ -176,7 +176,7 @@ def test_events_go_after_an_hour() -> None:
     request = cluster.request("default")
     about = {"kind": "Pod", "name": "p", "namespace": "default"}
     body = {"metadata": {"name": "e"}, "involvedObject": about, "reason": "R"}
-    crud.create(kind, crud.receive(kind, body, request), request)
+    crud.create(kind, decoding.receive(kind, body, request), request)
     now = datetime.now(UTC)
     assert drop_expired(cluster, now + timedelta(minutes=59)) == 0
     assert drop_expired(cluster, now + timedelta(minutes=61)) == 1

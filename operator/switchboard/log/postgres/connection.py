@@ -180,3 +180,8 @@ class Database:
                 if tries == TRIES or not again:
                     raise
         raise AssertionError("unreachable")
+
+
+def count(status: str) -> int:
+    """How many rows a command changed, from its tag (`UPDATE 3`)."""
+    return int(status.rpartition(" ")[2])

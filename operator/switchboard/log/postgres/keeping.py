@@ -9,10 +9,9 @@ from functools import partial
 from switchboard.log.clock import Clock
 from switchboard.log.errors import LeaseLost
 from switchboard.log.names import inbound_name
-from switchboard.log.postgres.connection import Connection, Database
+from switchboard.log.postgres.connection import Connection, Database, count
 from switchboard.log.postgres.queue import lock
 from switchboard.log.postgres.reading import PROVIDERS
-from switchboard.log.postgres.receiving import count
 from switchboard.log.records import Backfill
 
 _CLAIM = """

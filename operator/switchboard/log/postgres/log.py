@@ -14,6 +14,7 @@ from switchboard.log.postgres.keeping import Keeping
 from switchboard.log.postgres.listening import Listener
 from switchboard.log.postgres.reading import Reading
 from switchboard.log.postgres.receiving import Receiving
+from switchboard.log.postgres.recording import Recording
 from switchboard.log.postgres.schema import check_schema
 from switchboard.log.postgres.sending import Sending
 from switchboard.log.postgres.turns import Turns
@@ -102,7 +103,7 @@ class PostgresLog:
     async def close(self) -> None:
         """As the protocol says."""
         if self._parts is not None:
-            await self._parts.receiving.commits.close()
+            await self._parts.recording.commits.close()
         if self._listening is not None:
             self._listening.cancel()
             await asyncio.wait([self._listening])
@@ -123,7 +124,7 @@ class PostgresLog:
 
     async def record(self, inbound: Inbound) -> Recorded:
         """As the protocol says."""
-        return await self._open.receiving.record(inbound)
+        return await self._open.recording.record(inbound)
 
     async def deliver(self, news: DeliveryNews) -> DeliveryResult:
         """As the protocol says."""
@@ -259,7 +260,9 @@ class _Parts:
     def __init__(
         self, database: Database, clock: Clock, *, agent: int, agent_name: str, key: bytes, ring: Callable[[], None]
     ) -> None:
-        self.receiving = Receiving(database, agent=agent, agent_name=agent_name, key=key, ring=ring)
+        self.recording = Recording(database, agent=agent, agent_name=agent_name, key=key, ring=ring)
+        of = self.recording.conversation_of
+        self.receiving = Receiving(database, agent=agent, conversation_of=of, ring=ring)
         self.turns = Turns(database, clock, agent=agent, agent_name=agent_name, ring=ring)
         self.sending = Sending(database, self.turns, clock, agent=agent, ring=ring)
         self.reading = Reading(database, agent=agent, agent_name=agent_name)

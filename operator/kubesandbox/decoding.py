@@ -1,0 +1,168 @@
+"""What a body says that it is: its kind, version and namespace, and the fields that it may have."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from kubesandbox import bodies, errors, metadata
+from kubesandbox.errors import StatusError
+from kubesandbox.objects import Json, Object, clone, dig
+from kubesandbox.schema import causes
+
+if TYPE_CHECKING:
+    from kubesandbox.kinds import Kind
+    from kubesandbox.strategy import Request
+
+
+def receive(kind: Kind, obj: Json, request: Request, repeated: Sequence[str] = ()) -> Object:
+    """Check that a body is an object of this kind, drop what its type does not have, as `fieldValidation` asks."""
+    if not isinstance(obj, dict):
+        raise errors.bad_request(
+            f"the object provided is unrecognized (must be of type {kind.kind}): couldn't get version/kind; "
+            f"json parse error: json: cannot unmarshal {metadata.json_type(obj)} into Go value of type "
+            'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
+        )
+    _check_gvk(kind, obj, request)
+    meta = obj.get("metadata")
+    if meta is None:
+        meta = obj["metadata"] = {}
+    wrong = metadata.type_error(meta)
+    if wrong:
+        raise errors.bad_request(f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {wrong}')
+    unknown = [*repeated, *metadata.normalise(meta), *kind.strategy.decode(obj, request)]
+    doubled = metadata.dedup_owners(meta)
+    if doubled:
+        request.warnings.append(doubled)
+    report_unknown(kind, unknown, request)
+    return obj
+
+
+def report_unknown(kind: Kind, unknown: list[str], request: Request) -> None:
+    """Refuse, warn of, or ignore fields that the kind does not have, as `fieldValidation` asks."""
+    said = [path if " " in path else f'unknown field "{path}"' for path in dict.fromkeys(unknown)]
+    if not said or request.field_validation == "Ignore":
+        return
+    if request.field_validation == "Strict":
+        raise errors.bad_request(
+            f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: '
+            f"strict decoding error: {', '.join(said)}"
+        )
+    request.warnings += said
+
+
+def _check_gvk(kind: Kind, obj: Object, request: Request) -> None:
+    api_version = obj.get("apiVersion") or kind.api_version
+    found = obj.get("kind") or kind.kind
+    if not isinstance(api_version, str) or not isinstance(found, str):
+        raise errors.bad_request(
+            f"the object provided is unrecognized (must be of type {kind.kind}): couldn't get version/kind; "
+            "json parse error: apiVersion and kind must be strings"
+        )
+    if not kind.strategy.custom:
+        _check_scheme(kind, api_version, found, request)
+    elif request.patching and api_version != kind.api_version:
+        wrong = causes.invalid("apiVersion", api_version, f"must be {kind.api_version}")
+        raise errors.invalid(kind.group, kind.kind, obj["metadata"].get("name", ""), [wrong])
+    elif api_version != kind.api_version:
+        raise errors.bad_request(
+            f"the API version in the data ({api_version}) does not match the expected API version ({kind.api_version})"
+        )
+    elif found != kind.kind:
+        wrong = causes.invalid("kind", found, f"must be {kind.kind}")
+        name = obj["metadata"].get("name", "") if isinstance(obj.get("metadata"), dict) else ""
+        raise errors.invalid(kind.group, found, name, [wrong])
+    elif not obj.get("kind"):
+        shown = request.text or causes.go_json(obj).encode()
+        text = shown.decode(errors="replace")
+        raise errors.bad_request(
+            f"the object provided is unrecognized (must be of type {kind.kind}): "
+            f"Object 'Kind' is missing in '{text}' ({bodies.summarised(shown)})"
+        )
+    elif not obj.get("apiVersion"):
+        raise errors.bad_request(
+            f"the API version in the data () does not match the expected API version ({kind.api_version})"
+        )
+    body = {key: value for key, value in obj.items() if key not in {"apiVersion", "kind"}}
+    obj.clear()
+    obj.update({"kind": kind.kind, "apiVersion": kind.api_version, **body})
+
+
+_SCHEMES = {"apiextensions.k8s.io": "pkg/apiserver/apiserver.go:55"}
+_SCHEME = "pkg/api/legacyscheme/scheme.go:30"
+
+
+def _check_scheme(kind: Kind, api_version: str, found: str, request: Request) -> None:
+    """Refuse an object of another kind in the scheme's words: one that it cannot convert, or does not know."""
+    if (api_version, found) == (kind.api_version, kind.kind):
+        return
+    group, _, version = api_version.rpartition("/")
+    known = any(
+        (k.group, k.version, k.kind) == (group, version, found) and not k.strategy.custom for k in request.cluster.kinds
+    )
+    if known:
+        package = kind.group.split(".")[0] or "core"
+        why = f"converting ({version}.{found}) to ({package}.{kind.kind}): unknown conversion"
+    else:
+        scheme = _SCHEMES.get(kind.group, _SCHEME)
+        why = f'no kind "{found}" is registered for version "{api_version}" in scheme "{scheme}"'
+    raise errors.bad_request(f'{found} in version "{version}" cannot be handled as a {kind.kind}: {why}')
+
+
+def check_namespace(kind: Kind, meta: Object, request: Request) -> None:
+    found = meta.get("namespace", "")
+    if kind.namespaced:
+        if found and found != request.namespace:
+            raise errors.bad_request(
+                "the namespace of the provided object does not match the namespace sent on the request"
+            )
+        meta["namespace"] = request.namespace
+    else:  # dropped, not refused (rest.EnsureObjectNamespaceMatchesRequestNamespace)
+        meta.pop("namespace", None)
+
+
+def check_applied(kind: Kind, name: str, config: Object, request: Request) -> None:
+    """Refuse an apply configuration that is not of this object, or has fields that its kind does not have."""
+    given, found = config.get("apiVersion") or "", config.get("kind") or ""
+    if (given, found) != (kind.api_version, kind.kind):
+        shown = given if "/" in given else f"/{given}"
+        raise errors.bad_request(f"invalid object type: {shown}, Kind={found}")
+    asked, request.field_validation = request.field_validation, "Ignore"  # typed merging finds unknown fields itself
+    try:
+        probe = _typed(kind, config, request)
+    finally:
+        request.field_validation = asked
+    meta = probe["metadata"]
+    meta.setdefault("name", name)
+    check_addressed(kind, name, meta, request)
+
+
+def _typed(kind: Kind, config: Object, request: Request) -> Object:
+    """An apply configuration as an object of the kind. What is not of its types is 500 on kube-apiserver, too."""
+    try:
+        return receive(kind, clone(config), request)
+    except StatusError as error:
+        if "cannot unmarshal" not in error.message:
+            raise
+        meta = config.get("metadata") if isinstance(config.get("metadata"), dict) else {}
+        at = f"{dig(meta, 'namespace') or ''}/{dig(meta, 'name') or ''}"
+        text = error.message.partition(": ")[2]
+        about = f"{at}; {kind.group}/{kind.version}, Kind={kind.kind}"
+        raise StatusError(500, "", f"failed to create typed patch object ({about}): {text}") from None
+
+
+def check_addressed(kind: Kind, name: str, meta: Object, request: Request) -> None:
+    found = meta.get("name", "")
+    if not found:
+        raise errors.bad_request(
+            f"the name of the object ({name} based on URL) was undeterminable: name must be provided"
+        )
+    if found != name:
+        raise errors.bad_request(f"the name of the object ({found}) does not match the name on the URL ({name})")
+    if kind.namespaced:
+        namespace = meta.get("namespace", "")
+        if namespace and namespace != request.namespace:
+            raise errors.bad_request(
+                "the namespace of the provided object does not match the namespace sent on the request"
+            )
+        meta["namespace"] = request.namespace
