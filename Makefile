@@ -7,6 +7,8 @@ UV := $(BIN)/uv
 IMAGE ?= ghcr.io/switchboard-dev/switchboard
 CHARTS ?= oci://ghcr.io/switchboard-dev/charts
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+# The tests and the demo start hundreds of Python processes: each would compile what it imports anew.
+export PYTHONDONTWRITEBYTECODE :=
 LOCK := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
 .PHONY: demo test test-hostile check format bench crds lock e2e image chart wheel publish-image publish-chart clean
