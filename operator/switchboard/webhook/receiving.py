@@ -174,6 +174,8 @@ class Receiver:
         headers = request.headers
         if not headers.get(hdrs.CONTENT_TYPE, "").lower().startswith(FORM):
             raise Answer(415, "content_type", f"the body must be {FORM}")
+        if hdrs.CONTENT_ENCODING in headers:
+            raise Answer(415, "content_type", "the body must not be compressed: Twilio's never is")
         signature = headers.get(_SIGNATURE)
         if not signature:
             raise Answer(403, "signature", f"the header {SIGNATURE_HEADER} is missing")

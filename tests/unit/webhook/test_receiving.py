@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -195,6 +196,8 @@ async def test_before_all_is_known_twilio_is_asked_to_try_again(front: Front) ->
 async def test_only_forms_are_taken_and_only_by_post(front: Front) -> None:
     as_json = post(parameters(), Content_Type="application/json")
     assert (await front.send(as_json)).status == 415
+    packed = post(parameters(), Content_Encoding="gzip")
+    assert (await front.send(Post(packed.path, gzip.compress(packed.body), packed.headers))).status == 415
     assert (await front.send(post(parameters()), method="GET")).status == 405
 
 

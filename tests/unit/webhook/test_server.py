@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 
 import pytest
 from aiohttp import web
@@ -45,6 +46,22 @@ async def test_a_connection_is_kept_for_more_requests_and_closed_when_the_client
     assert said.lower().count(b"content-type: text/xml") == 3
     assert said.count(b"<Response/>") == 3
     assert said.lower().count(b"date: ") == 3
+    await listener.stop()
+
+
+async def test_a_compressed_body_is_handed_on_as_it_came() -> None:
+    packed = gzip.compress(b"a" * 1_000_000)
+    bodies: list[bytes] = []
+
+    async def keep(request: web.BaseRequest) -> web.StreamResponse:
+        bodies.append(await request.read())
+        return empty_twiml(request)
+
+    listener = Listener(keep, "127.0.0.1", 0)
+    port = await listener.start()
+    head = f"POST / HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: {len(packed)}\r\n"
+    await talk(port, head.encode() + b"Connection: close\r\n\r\n" + packed)
+    assert bodies == [packed]
     await listener.stop()
 
 
