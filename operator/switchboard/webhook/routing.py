@@ -76,7 +76,7 @@ class Line:
             return Unrouted.FROM
         if self.to_filter is not None and message.recipient != self.to_filter:
             return Unrouted.TO
-        return None if _PHONE_NUMBER.match(message.sender) else Unrouted.SENDER
+        return None if _PHONE_NUMBER.fullmatch(message.sender) else Unrouted.SENDER
 
     def receiver(self, contact: str) -> str:
         """Who gets the answer to `contact`."""

@@ -171,6 +171,16 @@ async def test_both_tokens_count_during_a_rotation_and_new_files_are_read_at_onc
     assert front.doubts == []
 
 
+async def test_a_signed_text_that_is_cut_elsewhere_makes_no_second_message(front: Front) -> None:
+    first = post(parameters())
+    await front.send(first)
+    shifted = parameters(MessageSid=parameters()["MessageSid"] + "NumMedia0", NumMedia="-")
+    again = post(shifted)
+    assert again.headers["X-Twilio-Signature"] == first.headers["X-Twilio-Signature"]
+    assert (await front.send(again)).status == 400
+    assert len(front.log.inbound) == 1
+
+
 async def test_another_accounts_message_is_refused_though_it_is_signed(front: Front) -> None:
     response = await front.send(post(parameters(AccountSid="AC" + "b" * 32)))
     assert response.status == 403
@@ -217,7 +227,13 @@ async def test_a_signed_message_without_a_needed_parameter_is_a_bad_request(fron
 
 @pytest.mark.parametrize(
     "change",
-    [{"To": BOB}, {"From": "12345"}, {"From": "messenger:1", "To": "messenger:2"}, {"From": "rcs:agent", "To": OURS}],
+    [
+        {"To": BOB},
+        {"From": "12345"},
+        {"From": f"{ANN}\n"},
+        {"From": "messenger:1", "To": "messenger:2"},
+        {"From": "rcs:agent", "To": OURS},
+    ],
 )
 async def test_what_no_route_takes_is_not_recorded_and_twilio_is_told_that_all_is_well(
     front: Front, change: dict[str, str]

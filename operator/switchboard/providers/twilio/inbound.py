@@ -28,6 +28,9 @@ TWIML_TYPE = "text/xml"
 
 _WHATSAPP = "whatsapp:"
 _MAX_MEDIA = 10
+_SID_LENGTH = 34
+"""Characters of a SID. What is signed is keys and values run together, so that whoever got hold of a signed request could
+make another id of the same text: `MessageSid=SM…` and `NumMedia=0` sign as `MessageSid=SM…NumMedia0` does."""
 
 
 class Address(NamedTuple):
@@ -58,10 +61,10 @@ def parse_message(pairs: list[tuple[str, str]]) -> InboundMessage:
     """
     parameters = dict(pairs)
     get = parameters.get
-    message_id = get("MessageSid") or get("SmsMessageSid") or get("SmsSid") or ""
+    message_id = _message_id(get("MessageSid") or get("SmsMessageSid") or get("SmsSid") or "")
     account = get("AccountSid", "")
-    if not message_id or not account:
-        raise InvalidWebhookError(f"the parameter {'AccountSid' if message_id else 'MessageSid'} is missing")
+    if not account:
+        raise InvalidWebhookError("the parameter AccountSid is missing")
     channel, sender = _address(parameters, "From")
     _, recipient = _address(parameters, "To")
     body = get("Body", "")
@@ -76,6 +79,14 @@ def parse_message(pairs: list[tuple[str, str]]) -> InboundMessage:
     if channel is Channel.WHATSAPP:
         _add_whatsapp(message, parameters)
     return message
+
+
+def _message_id(value: str) -> str:
+    if not value:
+        raise InvalidWebhookError("the parameter MessageSid is missing")
+    if len(value) > _SID_LENGTH or not (value.isascii() and value.isalnum()):
+        raise InvalidWebhookError(f"the parameter MessageSid is no SID: {_SID_LENGTH} letters and digits")
+    return value
 
 
 def _address(parameters: Mapping[str, str], name: str) -> Address:
@@ -147,9 +158,7 @@ def parse_delivery(pairs: list[tuple[str, str]]) -> DeliveryUpdate | None:
     Raises InvalidWebhookError without a message's id or a status.
     """
     parameters = dict(pairs)
-    message_id = parameters.get("MessageSid") or parameters.get("SmsSid") or ""
-    if not message_id:
-        raise InvalidWebhookError("the parameter MessageSid is missing")
+    message_id = _message_id(parameters.get("MessageSid") or parameters.get("SmsSid") or "")
     read = parameters.get("EventType", "").upper() == "READ"
     status = "read" if read else parameters.get("MessageStatus") or parameters.get("SmsStatus") or ""
     if not status:
