@@ -29,8 +29,8 @@ TWIML_TYPE = "text/xml"
 _WHATSAPP = "whatsapp:"
 _MAX_MEDIA = 10
 _SID_LENGTH = 34
-"""Characters of a SID. What is signed is keys and values run together, so that whoever got hold of a signed request could
-make another id of the same text: `MessageSid=SM…` and `NumMedia=0` sign as `MessageSid=SM…NumMedia0` does."""
+"""Characters of a SID. What is signed is keys and values run together, so that whoever got hold of a signed request
+could make another id of the same text: `MessageSid=SM…` and `NumMedia=0` sign as `MessageSid=SM…NumMedia0` does."""
 
 
 class Address(NamedTuple):
