@@ -152,6 +152,13 @@ class Desk:
         """The Agent, once its `Ready` has that reason."""
         return await self.until(resources.AGENTS, name, lambda it: reason(it) == wanted)
 
+    async def settled(self) -> Object:
+        """The Agent, once it serves and all is told of it and its connector: Events are posted after the status."""
+        agent = await self.agent_says("Serving")
+        await self.event("Serving")
+        await self.event("Connected")
+        return agent
+
     async def until(self, resource: ResourceType, name: str, holds: Callable[[Object], bool], **options: Any) -> Object:
         """An object, as soon as it is so."""
         found: Object = await self.kubectl.until(resource, name, holds, self.namespace, timeout=60, **options)

@@ -130,7 +130,7 @@ async def test_a_check_that_is_asked_for_finds_drift_at_once(connected: Any) -> 
 
 
 async def test_at_rest_nothing_is_written_and_twilio_is_asked_little(connected: Any) -> None:
-    await connected.agent_says("Serving")
+    await connected.settled()
     before = await connected.versions()
     calls = [it for it in await connected.control.requests() if it.account == connected.account]
     seen = len(calls)

@@ -63,7 +63,7 @@ async def served(desk: Any, holds: Any) -> None:
 
 
 async def test_a_new_default_in_the_crds_makes_no_revision_and_writes_nothing(connected: Any) -> None:
-    first = await connected.agent_says("Serving")
+    first = await connected.settled()
     [revision] = await connected.list(resources.AGENT_REVISIONS)
     before = await connected.versions()
     async with a_later_version(connected.kubectl, partial(served, connected)):
