@@ -237,6 +237,8 @@ class DeliveryNews:
     attempt: str | None = None
     error_code: int | None = None
     error: str | None = None
+    connector: str | None = None
+    """Whose news it is: it changes no message of another connector, whose account may be another's. None: not asked."""
 
 
 DeliveryResult = Literal["Adopted", "Applied", "Stale", "Contradicted", "Unknown"]

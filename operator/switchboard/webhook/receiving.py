@@ -151,8 +151,9 @@ class Receiver:
             metrics.REQUESTS.labels(connector.label, "status", "not_known").inc()
             return empty_twiml(request)
         try:
+            why = update.error or None
             result = await self._log.deliver(
-                DeliveryNews(update.message_id, update.state, attempt, update.error_code, update.error or None)
+                DeliveryNews(update.message_id, update.state, attempt, update.error_code, why, connector.name)
             )
         except LogError as error:
             metrics.LOG_ERRORS.labels("deliver").inc()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -347,6 +348,15 @@ async def test_news_that_fits_nothing_changes_nothing(world: World) -> None:
     assert await world.log.deliver(DeliveryNews("SMother", SENT, attempt=attempt.id)) == "Contradicted"
     kept = await world.one(part.name)
     assert (kept.provider_message_id, kept.delivery) == ("SMa", QUEUED)
+
+
+async def test_news_signed_with_one_connectors_token_changes_nothing_of_anothers(world: World) -> None:
+    await world.told()
+    _, part, attempt = await world.begun()
+    forged = DeliveryNews("SMx", SENT, attempt=attempt.id, connector="somebody-elses")
+    assert await world.log.deliver(forged) == "Unknown"
+    assert (await world.one(part.name)).provider_message_id is None
+    assert await world.log.deliver(replace(forged, connector=CONNECTOR)) == "Adopted"
 
 
 async def test_an_answer_without_parts_ends_the_turn(world: World) -> None:

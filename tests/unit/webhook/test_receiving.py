@@ -340,6 +340,7 @@ async def test_news_of_a_reply_goes_to_its_attempt(front: Front) -> None:
     assert (await front.send(post(given, path=path))).status == 200
     [news] = front.log.news
     assert (news.attempt, news.state, news.error_code) == ("c-1-1-1.2", DeliveryState.UNDELIVERED, 30003)
+    assert news.connector == "sms"
 
 
 async def test_news_signed_for_another_attempt_or_account_is_refused(front: Front) -> None:

@@ -58,9 +58,13 @@ class Receiving:
         else:
             where, value = "outbound AND provider_message_id = $2", news.message_id
         row = await connection.fetchrow(
-            f"SELECT name, conversation FROM switchboard_messages WHERE agent = $1 AND {where}", self._agent, value
+            "SELECT name, conversation, (SELECT c.connector FROM switchboard_conversations c WHERE c.agent = $1"
+            f" AND c.name = conversation) AS connector FROM switchboard_messages WHERE agent = $1 AND {where}",
+            *(self._agent, value),
         )
-        return (row["name"], row["conversation"]) if row else None
+        if row is None or news.connector not in {None, row["connector"]}:
+            return None
+        return row["name"], row["conversation"]
 
     async def _deliver(
         self, connection: Connection, name: str, conversation: str, news: DeliveryNews

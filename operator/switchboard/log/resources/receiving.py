@@ -147,7 +147,9 @@ class Receiving:
 
         def change(kept: KeptMessage) -> Object | None:
             nonlocal delivered
-            delivered = apply_news(kept.record, news)
+            delivered = Delivered("Unknown")
+            if news.connector in {None, kept.connector}:
+                delivered = apply_news(kept.record, news)
             return news_patch(delivered)
 
         kept = await self._store.change_message(name, change)
