@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from kubesandbox import crud, decoding, eviction, kubeconfig, podlogs, scale, subresources
+from kubesandbox import crud, decoding, kubeconfig
 from kubesandbox.builtin import catalog
 from kubesandbox.cluster import Cluster
 from kubesandbox.custom.cleanup import DefinitionCleanup
@@ -24,11 +24,11 @@ from kubesandbox.rbac.aggregation import Aggregation
 from kubesandbox.rbac.defaults import cluster_role_bindings, cluster_roles
 from kubesandbox.rbac.escalation import EscalationCheck
 from kubesandbox.server import ApiServer
-from kubesandbox.tls import new_identity
 from kubesandbox.wire.protocol import Server
 
 if TYPE_CHECKING:
     from kubesandbox.client import Config
+    from kubesandbox.tls import Identity
 
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 _log = logging.getLogger(__name__)
@@ -55,8 +55,6 @@ def new_cluster(*, rbac: bool = False) -> Cluster:
     cluster = Cluster()
     for kind in catalog.kinds():
         cluster.kinds.add(kind)
-    for served in (scale, subresources, eviction, podlogs):
-        served.install(cluster)
     cluster.admission.plugins += [EscalationCheck(), PolicyPlugin(cluster)]
     for body in _initial_objects():
         found = cluster.kinds.by_kind(body["apiVersion"], body["kind"])
@@ -88,7 +86,7 @@ class Sandbox:
         if self.options.hostile is not None:
             self.cluster.hostility = Hostility(self.options.hostile)
             self.cluster.lister.lag = self.cluster.hostility.watch_lag
-        self.identity = new_identity(self.options.host) if self.options.tls else None
+        self.identity = self._new_identity() if self.options.tls else None
         if self.identity:
             self.cluster.admin_token = secrets.token_urlsafe(32)
             self.cluster.authority = self.identity.certificate
@@ -97,6 +95,11 @@ class Sandbox:
         self._ready: list[asyncio.Event] = []
         self.port = 0
         self.router_url = ""
+
+    def _new_identity(self) -> Identity:
+        from kubesandbox.tls import new_identity
+
+        return new_identity(self.options.host)
 
     @property
     def url(self) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import orjson
 
 from kubesandbox import errors
-from kubesandbox.builtin import protobuf
+from kubesandbox.negotiation import PROTOBUF
 from kubesandbox.objects import Json
 from kubesandbox.wire.messages import HttpRequest
 
@@ -34,17 +34,23 @@ def loads(data: bytes) -> Json:
 def read_object(request: HttpRequest, kind: str, *, custom: bool = False) -> Json:
     """The body of a create, update or delete; custom resources have no protobuf."""
     media = media_type(request)
-    if media == protobuf.MEDIA and not custom:
-        try:
-            return protobuf.decode(request.body)
-        except protobuf.ProtobufError as error:
-            raise errors.bad_request(str(error)) from None
+    if media == PROTOBUF and not custom:
+        return _read_protobuf(request.body)
     if media in YAML:
         return read_yaml(request.body, kind)
     # kube-apiserver reads a body without a type, or with any wildcard, as JSON.
     if media and media != JSON:
-        raise errors.unsupported_media_type([*ACCEPTED, *([] if custom else [protobuf.MEDIA])])
+        raise errors.unsupported_media_type([*ACCEPTED, *([] if custom else [PROTOBUF])])
     return read_json(request.body, kind)
+
+
+def _read_protobuf(data: bytes) -> Json:
+    from kubesandbox.builtin import protobuf
+
+    try:
+        return protobuf.decode(data)
+    except protobuf.ProtobufError as error:
+        raise errors.bad_request(str(error)) from None
 
 
 _MERGED = frozenset({"application/merge-patch+json", "application/strategic-merge-patch+json"})

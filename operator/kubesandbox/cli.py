@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import gc
 import signal
 import sys
 from pathlib import Path
@@ -68,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 async def _serve(options: argparse.Namespace) -> None:
+    gc.disable()  # what is loaded to start stays: looking for garbage among it only takes time
     from kubesandbox.assembly import Options, Sandbox
 
     done = asyncio.Event()
@@ -89,6 +91,8 @@ async def _serve(options: argparse.Namespace) -> None:
         if options.kubeconfig:
             sandbox.write_kubeconfig(options.kubeconfig)
         print(f"kubesandbox is ready at {sandbox.url}", flush=True)
+        gc.freeze()
+        gc.enable()
         ended = asyncio.create_task(done.wait())
         failed = asyncio.create_task(sandbox.failed())
         await asyncio.wait({ended, failed}, return_when=asyncio.FIRST_COMPLETED)

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-
 from kubesandbox import metadata
 from kubesandbox.admission import Admission
 from kubesandbox.auth import ADMIN, CONTROLLER, User
 from kubesandbox.hostile import Hostility
-from kubesandbox.kinds import Kind, Kinds
+from kubesandbox.kinds import Kinds
 from kubesandbox.listing import Lister
-from kubesandbox.paths import RequestInfo
 from kubesandbox.rbac.authorizer import Authorizer
 from kubesandbox.store import Store
 from kubesandbox.strategy import Request
 from kubesandbox.tokens import Tokens
-from kubesandbox.wire.messages import Answer, HttpRequest, Stream
-
-SubresourceHandler = Callable[[Kind, RequestInfo, HttpRequest, Request], Awaitable[Answer | Stream]]
 
 
 class Cluster:
@@ -35,7 +29,6 @@ class Cluster:
         self.authority = b""  # the certificate that clients are to trust
         self.hostility: Hostility | None = None
         self.extensions: dict[type, object] = {}  # what strategies keep of their own, by its class
-        self.subresources: dict[tuple[str, str, str], SubresourceHandler] = {}
 
     def request(self, namespace: str = "", user: User = CONTROLLER) -> Request:
         """A request of the control plane's own."""

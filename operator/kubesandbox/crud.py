@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from kubesandbox import errors, managers, metadata, patch
+from kubesandbox import errors, managers, metadata
 from kubesandbox.decoding import check_addressed, check_namespace
 from kubesandbox.errors import StatusError
 from kubesandbox.names import generated
 from kubesandbox.objects import Object, clone
+from kubesandbox.patch.tracking import settle_times
 from kubesandbox.schema import causes
 from kubesandbox.store import Version
 
@@ -115,7 +116,7 @@ def update(kind: Kind, name: str, obj: Object, request: Request, *, applied: boo
         return Outcome(current)
     if not applied:
         managers.track(kind, old, obj, request)
-    patch.settle_times(old, obj)
+    settle_times(old, obj)
     if obj == old:
         return Outcome(current)
     if request.dry_run:

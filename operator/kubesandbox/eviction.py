@@ -14,7 +14,6 @@ from kubesandbox.selectors import from_struct
 from kubesandbox.wire.messages import Answer, HttpRequest
 
 if TYPE_CHECKING:
-    from kubesandbox.cluster import Cluster
     from kubesandbox.kinds import Kind
     from kubesandbox.paths import RequestInfo
     from kubesandbox.strategy import Request
@@ -82,8 +81,3 @@ def _too_many(cause: str, retry: int = 0) -> StatusError:
         details["retryAfterSeconds"] = retry
     said = "Cannot evict pod as it would violate the pod's disruption budget."
     return StatusError(429, "TooManyRequests", said, details)
-
-
-def install(cluster: Cluster) -> None:
-    """Serve it."""
-    cluster.subresources["", "pods", "eviction"] = evict

@@ -11,13 +11,13 @@ import orjson
 from kubesandbox import bodies, crud, decoding, deletion, errors, rendering, tables, unserved, watch
 from kubesandbox.auth import User
 from kubesandbox.crud import Outcome
+from kubesandbox.dispatch import handler_of
 from kubesandbox.kinds import Kind, Subresource
 from kubesandbox.listing import matcher
 from kubesandbox.metadata import json_type
 from kubesandbox.negotiation import OFFERED, YAML, Accepted, check_router
 from kubesandbox.objects import Object, clone
 from kubesandbox.options import ListOptions, apply_to, list_options, truth, unparsed, write_options
-from kubesandbox.patching import APPLY, applied, patch_type, patched, received
 from kubesandbox.paths import RequestInfo
 from kubesandbox.reviews import ReviewStrategy
 from kubesandbox.schema import causes
@@ -76,9 +76,7 @@ class Resources:
     async def _special(
         self, kind: Kind, subresource: Subresource, info: RequestInfo, request: HttpRequest, context: Request
     ) -> Answer | Stream:
-        handler = self._cluster.subresources.get((kind.group, kind.plural, subresource.name)) or (
-            self._cluster.subresources.get(("*", "*", subresource.name))
-        )
+        handler = handler_of(kind, subresource.name)
         if handler is None:
             raise errors.not_implemented(f"{kind.qualified}/{subresource.name}")
         return await handler(kind, info, request, context)
@@ -150,6 +148,8 @@ class Resources:
 
     def patch(self, kind: Kind, info: RequestInfo, request: HttpRequest, context: Request) -> Answer:
         """PATCH of an object or of its status, by any patch type."""
+        from kubesandbox.patching import APPLY, patch_type
+
         how = rendering.negotiate(request)
         media = patch_type(request, kind)
         force = self._write_context(request, context, "PatchOptions", apply=media == APPLY)
@@ -160,6 +160,8 @@ class Resources:
         self, kind: Kind, name: str, media: str, request: HttpRequest, context: Request, *, force: bool
     ) -> Outcome:
         """Apply the request's patch to one object and store what comes of it."""
+        from kubesandbox.patching import APPLY, patched, received
+
         if media == APPLY:
             return self._apply(kind, name, request, context, force=force)
         current = crud.get(kind, context, name)
@@ -168,6 +170,8 @@ class Resources:
         return crud.update(kind, name, received(media, obj, request, kind, context), context)
 
     def _apply(self, kind: Kind, name: str, request: HttpRequest, context: Request, *, force: bool) -> Outcome:
+        from kubesandbox.patching import applied
+
         context.patching = True
         try:
             config = bodies.read_yaml(request.body, kind.kind)

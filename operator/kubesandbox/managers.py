@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from kubesandbox import metadata, patch
+from kubesandbox import metadata
 from kubesandbox.objects import Object
-from kubesandbox.patch import KindSchema
+from kubesandbox.patch.builtin_types import of as builtin_kind
+from kubesandbox.patch.tracking import track_update
+from kubesandbox.patch.types import KindSchema
 
 if TYPE_CHECKING:
     from kubesandbox.kinds import Kind
@@ -20,13 +22,13 @@ def schema_of(kind: Kind) -> KindSchema:
     """How a kind is merged; made once for as long as the kind is served."""
     found = _schemas.get(kind)
     if found is None:
-        found = _schemas[kind] = kind.strategy.patch_schema() or patch.builtin_kind(kind.group, kind.kind)
+        found = _schemas[kind] = kind.strategy.patch_schema() or builtin_kind(kind.group, kind.kind)
     return found
 
 
 def track(kind: Kind, old: Object | None, obj: Object, request: Request) -> None:
     """Note in `obj` which fields this write set."""
-    entries = patch.track_update(
+    entries = track_update(
         old,
         obj,
         manager=request.manager or "unknown",

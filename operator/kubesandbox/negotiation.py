@@ -9,7 +9,7 @@ from kubesandbox import errors
 JSON = "application/json"
 YAML = "application/yaml"
 SERVED = [JSON, YAML]
-PROTOBUF = "application/vnd.kubernetes.protobuf"  # not served, and named where kube-apiserver names it
+PROTOBUF = "application/vnd.kubernetes.protobuf"  # read, never answered in; named where kube-apiserver names it
 OFFERED = [*SERVED, PROTOBUF]
 _STREAMED = [f"{JSON};stream=watch", f"{PROTOBUF};stream=watch"]
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from kubesandbox import bodies, decoding, errors, metadata, patch
+from kubesandbox import bodies, decoding, errors, metadata
 from kubesandbox.errors import CauseBody, StatusError
 from kubesandbox.managers import schema_of
 from kubesandbox.objects import Json, Object, clone
-from kubesandbox.patch import (
-    ApplyConflictError,
-    ApplyInvalidError,
+from kubesandbox.patch.apply import ApplyConflictError, ApplyInvalidError, ManagedFieldsGivenError, apply
+from kubesandbox.patch.documents import (
     MalformedPatchError,
-    ManagedFieldsGivenError,
     PatchFailedError,
     PatchTooLargeError,
-    StrategicPatchError,
+    json_patch,
+    merge_patch,
 )
+from kubesandbox.patch.strategic import StrategicPatchError, go_value, strategic_merge
 from kubesandbox.schema import causes
 from kubesandbox.schema.causes import go_json
 from kubesandbox.wire.messages import HttpRequest
@@ -52,7 +52,7 @@ def patched(media: str, current: Object, request: HttpRequest, kind: Kind) -> Ob
     body = _read(request, media)
     try:
         if media == JSON_PATCH:
-            return patch.json_patch(current, body)
+            return json_patch(current, body)
         if body is None and media == MERGE_PATCH:
             raise errors.bad_request("Invalid JSON Patch")
         if not isinstance(body, dict):
@@ -62,9 +62,9 @@ def patched(media: str, current: Object, request: HttpRequest, kind: Kind) -> Ob
                 "map[string]interface {}"
             )
         if media == MERGE_PATCH:
-            merged: Object = patch.merge_patch(current, body)
+            merged: Object = merge_patch(current, body)
             return merged
-        return patch.strategic_merge(current, body, schema_of(kind))
+        return strategic_merge(current, body, schema_of(kind))
     except MalformedPatchError as error:
         raise errors.bad_request(f"error decoding patch: {error}") from None
     except PatchTooLargeError as error:
@@ -85,7 +85,7 @@ def received(media: str, obj: Object, request: HttpRequest, kind: Kind, context:
     shown = go_json(obj)
     if media == STRATEGIC:  # laid over a Go struct, which knows its kind
         obj["kind"], obj["apiVersion"] = kind.kind, kind.api_version
-        shown = patch.go_value(_read(request, media))
+        shown = go_value(_read(request, media))
     repeated = bodies.repeated(request, media) if context.field_validation != "Ignore" else []
     try:
         return decoding.receive(kind, obj, context, repeated)
@@ -119,7 +119,7 @@ def _converted(text: str) -> str:
 def applied(kind: Kind, live: Object | None, config: Json, request: Request, *, force: bool) -> Object:
     """What server-side apply makes of the live object, managedFields included."""
     try:
-        return patch.apply(
+        return apply(
             live,
             config,
             manager=request.manager,

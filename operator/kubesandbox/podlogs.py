@@ -157,8 +157,3 @@ def _refused(status: int, text: str, name: str) -> StatusError:
         f"{said} ( pods/log {name})",
         {"name": name, "kind": "pods/log", "causes": [{"reason": "UnexpectedServerResponse", "message": text}]},
     )
-
-
-def install(cluster: Cluster) -> None:
-    """Serve it."""
-    cluster.subresources["", "pods", "log"] = log

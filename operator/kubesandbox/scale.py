@@ -15,7 +15,6 @@ from kubesandbox.selectors import format_selector
 from kubesandbox.wire.messages import Answer, HttpRequest
 
 if TYPE_CHECKING:
-    from kubesandbox.cluster import Cluster
     from kubesandbox.kinds import Kind
     from kubesandbox.paths import RequestInfo
     from kubesandbox.strategy import Request
@@ -123,8 +122,3 @@ def _replicas(kind: Kind, wanted: Object, name: str) -> int:
         text = "must be greater than or equal to 0"
         raise errors.invalid("autoscaling", "Scale", name, [causes.invalid("spec.replicas", replicas, text)])
     return int(replicas)
-
-
-def install(cluster: Cluster) -> None:
-    """Serve scale for every kind that has it."""
-    cluster.subresources["*", "*", "scale"] = ScaleHandler()

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import logging
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from kubesandbox import discovery, errors, rendering, unserved
 from kubesandbox.authentication import authenticate
 from kubesandbox.errors import StatusError
 from kubesandbox.handlers import Resources
-from kubesandbox.openapi import OpenApi
 from kubesandbox.paths import RequestInfo, request_info
 from kubesandbox.wire.messages import Answer, HttpRequest, Stream, text_answer
 
 if TYPE_CHECKING:
     from kubesandbox.cluster import Cluster
     from kubesandbox.kinds import Kind
+    from kubesandbox.openapi import OpenApi
 
 _log = logging.getLogger(__name__)
 
@@ -27,7 +28,13 @@ class ApiServer:
         self._cluster = cluster
         self._resources = Resources(cluster)
         self._discovery = discovery.Discovery(cluster.kinds)
-        self._openapi = OpenApi(cluster.kinds)
+
+    @cached_property
+    def _openapi(self) -> OpenApi:
+        """The OpenAPI documents; a server that nobody asks for them never loads what makes them."""
+        from kubesandbox.openapi import OpenApi
+
+        return OpenApi(self._cluster.kinds)
 
     async def __call__(self, request: HttpRequest) -> Answer | Stream:
         """Answer one request; nothing escapes but cancellation."""
@@ -46,10 +53,7 @@ class ApiServer:
         user = authenticate(self._cluster, request)
         self._cluster.authorizer.check(user, info)
         if not info.is_resource:
-            found = self._discovery.handle(request) or self._openapi.handle(request)
-            if found is None and unserved.below_known_group(request.path):
-                raise errors.no_route()
-            return found or text_answer(404, "404 page not found\n")
+            return self._no_resource(request)
         kind = self._cluster.kinds.find(info.group, info.version, info.resource)
         if kind is not None and info.verb not in kind.verbs and not info.subresource:
             refused = unserved.resource(info)
@@ -71,6 +75,15 @@ class ApiServer:
         if hostility:
             hostility.after(info)
         return answer
+
+    def _no_resource(self, request: HttpRequest) -> Answer:
+        """Answer what is asked of no resource: discovery, documents, health."""
+        found = self._discovery.handle(request)
+        if found is None and request.path.startswith("/openapi/"):
+            found = self._openapi.handle(request)
+        if found is None and unserved.below_known_group(request.path):
+            raise errors.no_route()
+        return found or text_answer(404, "404 page not found\n")
 
 
 ACROSS_NAMESPACES = frozenset({"list", "watch"})

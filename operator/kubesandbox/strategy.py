@@ -14,7 +14,7 @@ from kubesandbox.tables import DEFAULT, Columns
 if TYPE_CHECKING:
     from kubesandbox.auth import User
     from kubesandbox.cluster import Cluster
-    from kubesandbox.patch import KindSchema
+    from kubesandbox.patch.types import KindSchema
 
 
 @dataclass

@@ -15,7 +15,6 @@ from kubesandbox.schema import causes
 from kubesandbox.wire.messages import Answer, HttpRequest
 
 if TYPE_CHECKING:
-    from kubesandbox.cluster import Cluster
     from kubesandbox.kinds import Kind
     from kubesandbox.paths import RequestInfo
     from kubesandbox.strategy import Request
@@ -135,10 +134,3 @@ async def finalize(kind: Kind, info: RequestInfo, request: HttpRequest, context:
     if obj["metadata"].get("deletionTimestamp") and not obj["spec"] and not obj["metadata"].get("finalizers"):
         return rendering.one(kind, crud.remove(kind, obj, context), how, request)
     return rendering.one(kind, context.cluster.store.table("", "namespaces").put(obj), how, request)
-
-
-def install(cluster: Cluster) -> None:
-    """Serve them."""
-    cluster.subresources["", "serviceaccounts", "token"] = token
-    cluster.subresources["", "pods", "binding"] = binding
-    cluster.subresources["", "namespaces", "finalize"] = finalize

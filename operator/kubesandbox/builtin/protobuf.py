@@ -18,7 +18,6 @@ from kubesandbox.builtin import types
 from kubesandbox.builtin.types import FieldSpec
 from kubesandbox.objects import Json, Object
 
-MEDIA = "application/vnd.kubernetes.protobuf"
 MAGIC = b"k8s\x00"
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from kubesandbox.jsonpath import compile_path
 from kubesandbox.objects import Object
-from kubesandbox.patch import KindSchema, from_crd
-from kubesandbox.schema import Schema, compile_schema
+from kubesandbox.patch.types import KindSchema, from_crd
+from kubesandbox.schema import compile_schema
 from kubesandbox.schema.causes import Cause, go_float
 from kubesandbox.strategy import Request, Strategy
 from kubesandbox.tables import AGE, NAME, Columns, custom_column
+
+if TYPE_CHECKING:
+    from kubesandbox.schema.compiled import Schema
 
 
 class CustomStrategy(Strategy):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from kubesandbox.schema.causes import JSON
-from kubesandbox.schema.node import Node
+
+if TYPE_CHECKING:
+    from kubesandbox.schema.node import Node
 
 Strategy = Literal["", "merge", "replace", "retainKeys", "merge,retainKeys"]
 

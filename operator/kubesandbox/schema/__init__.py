@@ -9,12 +9,19 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from kubesandbox.schema.causes import Cause
-from kubesandbox.schema.compiled import Schema, compile_schema
 
 if TYPE_CHECKING:
     from kubesandbox.schema.cel.programs import Program
+    from kubesandbox.schema.compiled import Schema
 
-__all__ = ["Cause", "Schema", "check_structural", "compile_expression", "compile_schema"]
+__all__ = ["Cause", "check_structural", "compile_expression", "compile_schema"]
+
+
+def compile_schema(schema: Mapping[str, Any]) -> Schema:
+    """A CRD version's schema, made ready for its objects; see `kubesandbox.schema.compiled`."""
+    from kubesandbox.schema import compiled
+
+    return compiled.compile_schema(schema)
 
 
 def compile_expression(text: str, variables: Iterable[str]) -> Program:

@@ -51,21 +51,35 @@ class Typed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A checked expression: its type, its text for the library, the variables and our functions in it."""
+    """A checked expression: its type, its text for the library, the variables and our functions in it.
+
+    `tree` with the types of its parts and the overloads of its calls, by the parts' ids, is what costs are told from.
+    """
 
     type: CelType
     text: str
     names: frozenset[str]
     functions: frozenset[str]
+    tree: Expr
+    types: Mapping[int, CelType]
+    overloads: Mapping[int, tuple[str, tuple[Signature, ...]]]
 
 
 def check(source: str, variables: Mapping[str, CelType]) -> Checked:
     """The expression, checked. `CompileError` with all that is wrong, as cel-go words it."""
-    checker = _Checker(source, variables)
-    typed = checker.visit(parse(source), {})
+    checker, tree = _Checker(source, variables), parse(source)
+    typed = checker.visit(tree, {})
     if checker.errors:
         raise CompileError("\n".join(checker.errors))
-    return Checked(typed.type, typed.text, frozenset(checker.names), frozenset(checker.functions))
+    return Checked(
+        typed.type,
+        typed.text,
+        frozenset(checker.names),
+        frozenset(checker.functions),
+        tree,
+        checker.types,
+        checker.overloads,
+    )
 
 
 Scope = Mapping[str, CelType]
@@ -77,6 +91,9 @@ class _Checker:
         self.errors: list[str] = []
         self.names: set[str] = set()
         self.functions: set[str] = set()
+        self.types: dict[int, CelType] = {}
+        self.fitting: list[Signature] = []
+        self.overloads: dict[int, tuple[str, tuple[Signature, ...]]] = {}
 
     def wrong(self, at: int, message: str) -> Typed:
         self.errors.append(where(self.source, at, message))
@@ -108,6 +125,7 @@ class _Checker:
                 typed = self._call(tree, scope)
             case _:
                 raise AssertionError(tree)
+        self.types[id(tree)] = typed.type
         return typed
 
     def _one(self, trees: list[Expr], items: list[Typed]) -> CelType:
@@ -249,6 +267,7 @@ class _Checker:
         if not known:
             return self.wrong(tree.at, f"undeclared reference to '{name}' (in container '')")
         found = self._resolve(tree.at, name, [arg.type for arg in args], method=method)
+        self.overloads[id(tree)] = name, tuple(self.fitting)
         if found is None:
             return Typed(DYN, "null")
         special = name in {"_==_", "_!=_", "@in", "_+_"} and any(_special(arg.type) for arg in args)
@@ -295,6 +314,7 @@ class _Checker:
             fits = signature.method == method and len(signature.parameters) == len(types)
             if fits and all(_unify(p, t, bound) for p, t in zip(signature.parameters, types, strict=True)):
                 results.append((_bind(signature.result, bound), signature))
+        self.fitting = [signature for _, signature in results]
         if not results:
             receiver, applied = (f"{types[0]}.", types[1:]) if method else ("", types)
             told = f"{receiver}({', '.join(map(str, applied))})"

@@ -8,16 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubesandbox.patch import (
-    ApplyConflictError,
-    ApplyInvalidError,
-    ManagedFieldsGivenError,
-    apply,
-    builtin_kind,
-    from_crd,
-    track_update,
-)
+from kubesandbox.patch.apply import ApplyConflictError, ApplyInvalidError, ManagedFieldsGivenError, apply
+from kubesandbox.patch.builtin_types import of as builtin_kind
 from kubesandbox.patch.fieldset import decode, show
+from kubesandbox.patch.tracking import track_update
+from kubesandbox.patch.types import from_crd
 from kubesandbox.schema import compile_schema
 
 V = "t.example.com/v1"

@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubesandbox.patch import MalformedPatchError, PatchFailedError, PatchTooLargeError, json_patch, merge_patch
+from kubesandbox.patch.documents import (
+    MalformedPatchError,
+    PatchFailedError,
+    PatchTooLargeError,
+    json_patch,
+    merge_patch,
+)
 
 plain = st.recursive(
     st.booleans() | st.integers(0, 3) | st.text(max_size=2),

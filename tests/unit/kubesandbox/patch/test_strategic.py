@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kubesandbox.patch import StrategicPatchError, builtin_kind, from_crd, strategic_merge
+from kubesandbox.patch.builtin_types import of as builtin_kind
+from kubesandbox.patch.strategic import StrategicPatchError, strategic_merge
+from kubesandbox.patch.types import from_crd
 from kubesandbox.schema import compile_schema
 
 POD = builtin_kind("", "Pod")

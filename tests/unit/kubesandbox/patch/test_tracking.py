@@ -3,7 +3,8 @@
 import copy
 from typing import Any
 
-from kubesandbox.patch import builtin_kind, settle_times, track_update
+from kubesandbox.patch.builtin_types import of as builtin_kind
+from kubesandbox.patch.tracking import settle_times, track_update
 
 MAP = builtin_kind("", "ConfigMap")
 
