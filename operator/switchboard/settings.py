@@ -4,9 +4,25 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _address(value: str) -> str:
+    """Paths are added to it: it has a host, and neither user information nor a query nor a fragment."""
+    try:
+        parts = urlsplit(value)
+        fits = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fits = False
+    if not fits or any(mark in value for mark in "@?#\\ "):
+        raise ValueError("must be http:// or https:// with a host, and at most a port and a path")
+    return value
+
+
+_Address = Annotated[str, AfterValidator(_address)]
 
 
 class _Settings(BaseSettings):
@@ -23,7 +39,7 @@ class _Settings(BaseSettings):
 class OperatorSettings(_Settings):
     """What the operator is told."""
 
-    public_url: str | None = None
+    public_url: _Address | None = None
     """Where Twilio reaches this cluster: `https://agents.example.com`. Connectors may name their own."""
     allowed_hosts: list[str] = []
     """Hosts that a connector's `publicURL` and `api.baseURL` may name besides the public URL's (JSON list)."""
@@ -51,7 +67,7 @@ class OperatorSettings(_Settings):
     """With Postgres: name of the Secret in each Agent's own namespace."""
     default_log_secret_key: str = "dsn"  # noqa: S105 - a key's name
     """With Postgres: its key."""
-    twilio_base_url: str | None = None
+    twilio_base_url: _Address | None = None
     """Where Twilio's API is reached by connectors that do not say: an egress gateway, or a simulator."""
     check_interval: float = Field(default=300, gt=0)
     """Seconds between two checks of a connector at Twilio."""

@@ -9,10 +9,10 @@ from pydantic import Field
 
 from switchboard.api.meta import (
     AGE,
+    BaseUrl,
     Channel,
     Column,
     Conditions,
-    HttpUrl,
     Model,
     Names,
     PhoneNumber,
@@ -64,7 +64,7 @@ class Access(Model):
 class TwilioApi(Model):
     """How Twilio's API is reached."""
 
-    base_url: HttpUrl = Field(alias="baseURL")
+    base_url: BaseUrl = Field(alias="baseURL")
     """An egress gateway or a simulator, instead of Twilio's own hosts. It must be on the operator's allow-list."""
 
 
@@ -87,7 +87,7 @@ class TwilioConnectorSpec(Model):
     """Send SMS through this messaging service; `fromNumber` may then be unset."""
     access: Access | None = None
     """Who may write. Without it: everybody. Once it is closed, opening it again must be said: `{policy: Open}`."""
-    public_url: HttpUrl | None = Field(default=None, alias="publicURL")
+    public_url: BaseUrl | None = Field(default=None, alias="publicURL")
     """Where Twilio reaches this cluster. Default: the operator's. Its host must be on the operator's allow-list."""
     api: TwilioApi | None = None
     """How Twilio's API is reached. Default: Twilio's own hosts."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from switchboard.api.agent import Agent, AgentRevision
 from switchboard.api.connector import TwilioConnector
+from switchboard.api.hosts import host_allowed, host_of
 from switchboard.api.reasons import AgentReason, ConditionType, ConnectorReason
 from switchboard.api.runtime import message_path
 from switchboard.reconcile.outcome import Mend, Problem
@@ -78,24 +78,6 @@ def _age(agent: Agent) -> tuple[float, str]:
     return (created.timestamp() if created is not None else 0.0, agent.metadata.name)
 
 
-def host_allowed(url: str, own: Collection[str | None], allowed: Collection[str]) -> bool:
-    """Whether a URL's host is one of the operator's `own` URLs' or on the allow-list.
-
-    An entry is a host, a host with a port, or `*.` and a domain, which stands for every host below it.
-    """
-    parts = urlsplit(url)
-    host, port = (parts.hostname or "").lower(), parts.port
-    if any(host == (urlsplit(other).hostname or "").lower() for other in own if other):
-        return True
-    for entry in allowed:
-        name, _, wanted = entry.lower().partition(":")
-        if wanted and wanted != str(port):
-            continue
-        if host == name or (name.startswith("*.") and host.endswith(name[1:])):
-            return True
-    return False
-
-
 def public_url(connector: TwilioConnector, operator_url: str | None, allowed: Collection[str]) -> str | Problem:
     """The address below which Twilio reaches this connector."""
     url = connector.spec.public_url or operator_url
@@ -120,7 +102,9 @@ def base_url(connector: TwilioConnector, operator_url: str | None, allowed: Coll
 
 
 def _not_allowed(field: str, url: str) -> str:
-    host = urlsplit(url).hostname
+    host = host_of(url)
+    if not host:
+        return f"{field} is no URL that can be asked. Write https:// and a host."
     return (
         f"{field} names the host {host}, which this operator does not allow. Use an allowed one, or have {host} added "
         "to allowedHosts in the operator's Helm values."

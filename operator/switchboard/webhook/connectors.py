@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from switchboard.api.agent import ConnectorRoute
 from switchboard.api.connector import OPEN, TwilioConnector
+from switchboard.api.hosts import host_allowed
 from switchboard.api.reasons import ConditionType
 from switchboard.api.runtime import WebhookConfig, message_path, status_path
 from switchboard.log.records import Message
@@ -89,7 +90,6 @@ class Connectors:
         self._routes = {route.name: route for route in config.template.connectors}
         self._manifests: dict[str, TwilioConnector] = {}
         self._told: dict[str, str] = {}
-        self._hosts = _hosts([config.public_url, config.twilio_base_url or ""], config.allowed_hosts)
         self.by_name: dict[str, Connector] = {}
         self.by_path: dict[str, Connector] = {}
         self.expected: frozenset[str] = frozenset()
@@ -125,7 +125,7 @@ class Connectors:
             try:
                 connector = self._connector(route, known.get(name))
             except (Unusable, CredentialsMissing) as error:
-                expected.add(message_path(self._config.namespace, name))
+                expected.update(self._paths(name))
                 if self._told.get(name) != str(error):
                     self._told[name] = str(error)
                     log.warning("a connector cannot be served", extra={"connector": name, "error": str(error)})
@@ -147,13 +147,16 @@ class Connectors:
             raise Unusable(f"it is held by the Agent {manifest.status.agent!r}")
         spec = manifest.spec
         access = spec.access or OPEN
-        base_url = (spec.public_url or self._config.public_url).rstrip("/")
-        api = spec.api.base_url if spec.api else self._config.twilio_base_url or ""
-        for field, url in (("publicURL", base_url), ("api.baseURL", api)):
-            if url and _host(url) not in self._hosts:
+        config = self._config
+        base_url = (spec.public_url or config.public_url).rstrip("/")
+        api = spec.api.base_url if spec.api else config.twilio_base_url or ""
+        for field, url, own in (
+            ("publicURL", spec.public_url, config.public_url),
+            ("api.baseURL", spec.api and spec.api.base_url, config.twilio_base_url),
+        ):
+            if url and not host_allowed(url, [own], config.allowed_hosts):
                 raise Unusable(f"{field}: its host is not on the operator's allow-list (SWITCHBOARD_ALLOWED_HOSTS)")
         secret = secret_files.read(self._secrets, route.name)
-        path = message_path(self._config.namespace, route.name)
         if known is not None and known.credentials == secret and known.api_url == api:
             check, client = known.check, known.client
         else:
@@ -181,11 +184,32 @@ class Connectors:
             door=Door.of(access),
             onboarding_message=access.onboarding_message,
             max_pending=access.max_pending,
-            paths=tuple(dict.fromkeys((urlsplit(base_url).path + path, path))),
-            url=SignedURL(base_url + path),
+            paths=self._paths(route.name),
+            url=_signed(base_url + message_path(config.namespace, route.name)),
             base_url=base_url,
             namespace=self._config.namespace,
         )
+
+    def _paths(self, name: str) -> tuple[str, ...]:
+        """Where a connector's messages come: below the public URL's own path, or with that cut off by a proxy."""
+        manifest = self._manifests.get(name)
+        base_url = (manifest.spec.public_url if manifest is not None else None) or self._config.public_url
+        path = message_path(self._config.namespace, name)
+        return tuple(dict.fromkeys((_path(base_url).rstrip("/") + path, path)))
+
+
+def _path(url: str) -> str:
+    try:
+        return urlsplit(url).path
+    except ValueError:
+        return ""
+
+
+def _signed(url: str) -> SignedURL:
+    try:
+        return SignedURL(url)
+    except ValueError:
+        raise Unusable(f"publicURL: {url} is no URL that Twilio could sign") from None
 
 
 def _registered(manifest: TwilioConnector) -> datetime | None:
@@ -193,12 +217,3 @@ def _registered(manifest: TwilioConnector) -> datetime | None:
         if condition.type == ConditionType.WEBHOOK_REGISTERED and condition.status == "True":
             return condition.last_transition_time
     return None
-
-
-def _host(url: str) -> str:
-    return (urlsplit(url).hostname or "").lower()
-
-
-def _hosts(urls: Iterable[str], names: Iterable[str]) -> frozenset[str]:
-    named = {name.lower().partition(":")[0] for name in names}
-    return frozenset(named | {_host(url) for url in urls if url})

@@ -12,6 +12,8 @@ from switchboard.api.meta import E164
 from switchboard.providers.base import Channel, InboundMessage
 
 _PHONE_NUMBER = re.compile(E164)
+_OF_A_SERVICE = re.compile(rf"{E164}|[0-9]{{3,8}}")
+"""What a messaging service's numbers look like: E.164, or a short code."""
 
 
 class Unrouted(StrEnum):
@@ -67,9 +69,16 @@ class Line:
             return Unrouted.ACCOUNT
         if message.channel.value not in self.channels:
             return Unrouted.CHANNEL
-        if message.recipient != self.number and not (self.by_service and message.channel is Channel.SMS):
+        if message.recipient != self.number and not self._by_service(message):
             return Unrouted.NUMBER
         return self._filtered(message)
+
+    def _by_service(self, message: InboundMessage) -> bool:
+        return (
+            self.by_service
+            and message.channel is Channel.SMS
+            and _OF_A_SERVICE.fullmatch(message.recipient) is not None
+        )
 
     def _filtered(self, message: InboundMessage) -> Unrouted | None:
         if self.from_filter is not None and message.sender != self.from_filter:

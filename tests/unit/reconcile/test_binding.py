@@ -1,4 +1,4 @@
-"""Who holds a connector, and which hosts may be named."""
+"""Who holds a connector, and under which addresses."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from switchboard.reconcile.binding import bind, host_allowed
+from switchboard.api.connector import TwilioApi, TwilioConnector
+from switchboard.reconcile.binding import base_url, bind, public_url
+from switchboard.reconcile.outcome import Problem
 
 from .samples import agent, connector, revision, script
 
@@ -65,22 +67,15 @@ def test_no_agent_names_it() -> None:
     assert problem.reason == "AgentNotBound"
 
 
-@pytest.mark.parametrize(
-    ("url", "allowed"),
-    [
-        ("https://agents.example.com", True),
-        ("https://agents.example.com:8443/in", True),
-        ("https://extra.example.org", True),
-        ("https://a.wild.example", True),
-        ("https://b.a.wild.example", True),
-        ("https://wild.example", False),
-        ("https://notwild.example", False),
-        ("https://port.example:8443", True),
-        ("https://port.example", False),
-        ("https://agents.example.com.evil.example", False),
-        ("https://evil.example/?agents.example.com", False),
-    ],
-)
-def test_hosts_are_compared_whole(url: str, allowed: bool) -> None:
-    entries = ["extra.example.org", "*.wild.example", "port.example:8443"]
-    assert host_allowed(url, ["https://agents.example.com", None], entries) is allowed
+@pytest.mark.parametrize("url", ["https://[::1", "https://[::::]", "https://agents.example.com:99999", "https://:443"])
+def test_what_is_no_url_is_said_and_breaks_nothing(url: str) -> None:
+    spec = TwilioConnector.model_validate(
+        {"spec": {"credentials": {"secretRef": {"name": "x"}}, "fromNumber": "+15005550006"}}
+    ).spec.model_copy(update={"public_url": url, "api": TwilioApi.model_construct(base_url=url)})
+    named = connector().model_copy(update={"spec": spec})
+    for found in (
+        public_url(named, "https://agents.example.com", []),
+        base_url(named, "https://agents.example.com", []),
+    ):
+        assert isinstance(found, Problem)
+        assert found.reason == "HostNotAllowed"

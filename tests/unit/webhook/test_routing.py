@@ -65,6 +65,8 @@ def test_a_channel_that_the_connector_does_not_have_is_not_taken() -> None:
 def test_a_messaging_service_holds_any_number_but_for_whatsapp() -> None:
     pool = line(number=None, by_service=True)
     assert pool.refuses(message(recipient=BOB)) is None
+    assert pool.refuses(message(recipient="72345")) is None
+    assert pool.refuses(message(recipient="+1500\0")) is Unrouted.NUMBER
     assert line(by_service=True).refuses(message(recipient=BOB, channel=Channel.WHATSAPP)) is Unrouted.NUMBER
 
 
