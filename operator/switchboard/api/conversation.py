@@ -226,6 +226,10 @@ class Message(Resource):
     """What became of it."""
 
 
+COUNT_MAX = 2**53 - 1
+"""The largest whole number that every reader of JSON keeps."""
+
+
 class Usage(Model):
     """What an execution spent."""
 

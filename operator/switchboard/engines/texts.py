@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
+from switchboard.api.conversation import COUNT_MAX
+
+MODEL_MAX = 200
+"""Characters of a model's name, by its own account."""
 RESULT_MAX = 4096
 """Characters of a step's arguments and result."""
 ERROR_MAX = 1024
@@ -19,6 +23,11 @@ def cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+def count(told: int) -> int:
+    """A number that the other side told, as it can be kept: the API server and our JSON take no larger ones."""
+    return min(max(told, 0), COUNT_MAX)
+
+
 def sayable(text: str, limit: int) -> str:
     """An answer as it can be kept and sent: no control characters, no halves of surrogate pairs, within the limit."""
     plain = "".join(c for c in text if c in "\n\t" or (c >= " " and not "\x7f" <= c <= "\x9f"))
@@ -27,7 +36,10 @@ def sayable(text: str, limit: int) -> str:
 
 def shown(url: str) -> str:
     """A URL as it may be shown: without user, password, query and fragment, where tokens stand."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "the URL"
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 

@@ -96,6 +96,19 @@ async def test_headers_come_from_the_secret_and_change_with_it(start: Start, mak
     assert [asked["headers"]["authorization"] for asked in await server.requests()] == ["Bearer one", "Bearer two"]
 
 
+async def test_what_an_endpoint_says_that_it_spent_is_kept_as_large_as_a_record_takes(start: Start, make: Make) -> None:
+    server = await start("http_stub")
+    await server.plan({"status": 200, "body": {"reply": "hi", "usage": {"inputTokens": 10**30, "outputTokens": 1}}})
+    answer = await make(endpoint(server)).answer(turn())
+    assert (answer.text, answer.usage.input_tokens, answer.usage.output_tokens) == ("hi", 2**53 - 1, 1)
+
+
+async def test_what_is_no_url_is_said_by_the_check(make: Make) -> None:
+    with pytest.raises(EngineMisconfigured) as raised:
+        await make(endpoint(Server("http://[::::]:80"))).check()
+    assert "endpoint.url" in str(raised.value)
+
+
 @pytest.mark.parametrize(
     ("planned", "error", "kind", "says"),
     [

@@ -22,7 +22,7 @@ from switchboard.engines.endpoint import signing
 from switchboard.engines.endpoint.transport import FIELD, Reply, SessionFactory, Transport, parse_json
 from switchboard.engines.secrets import SecretFile
 from switchboard.engines.steps import Stopwatch
-from switchboard.engines.texts import sayable, shown
+from switchboard.engines.texts import count, sayable, shown
 
 MEDIA_BYTES = 5 << 20
 """Bytes of media that one request carries in all; what is beyond is named only."""
@@ -196,4 +196,4 @@ def _parse(reply: Reply, url: str) -> TurnReply:
 
 def _spent(usage: ContractUsage | None = None) -> Usage:
     told = usage or ContractUsage()
-    return Usage(requests=1, input_tokens=told.input_tokens, output_tokens=told.output_tokens)
+    return Usage(requests=1, input_tokens=count(told.input_tokens), output_tokens=count(told.output_tokens))

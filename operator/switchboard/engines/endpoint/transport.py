@@ -15,6 +15,7 @@ import aiohttp
 
 from switchboard import __version__
 from switchboard.api.engine import EndpointEngine
+from switchboard.api.hosts import host_of
 from switchboard.api.runtime import SecretFiles
 from switchboard.engines import tracing
 from switchboard.engines.base import EngineError, EngineMisconfigured, EngineRefused, EngineUnavailable, TurnInput
@@ -59,6 +60,8 @@ class Transport:
 
     def __init__(self, endpoint: EndpointEngine, secrets_path: Path, session_factory: SessionFactory | None) -> None:
         self.url = endpoint.url
+        if not host_of(endpoint.url):
+            raise _no_url()
         self._session_factory = session_factory or default_session
         self._session: aiohttp.ClientSession | None = None
         self._headers = (
@@ -188,9 +191,13 @@ def _error(response: aiohttp.ClientResponse, content: bytes, url: str, redactor:
     return EngineRefused("EndpointRefused", told)
 
 
+def _no_url() -> EngineMisconfigured:
+    return EngineMisconfigured("EndpointInvalid", f"{FIELD}.url is not a URL that can be asked")
+
+
 def _raise_unreachable(error: BaseException, url: str) -> NoReturn:
     if isinstance(error, aiohttp.InvalidURL):
-        raise EngineMisconfigured("EndpointInvalid", f"{FIELD}.url is not a URL that can be asked") from None
+        raise _no_url() from None
     if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLError):
         raise EngineUnavailable("EndpointUntrusted", f"{shown(url)}: its TLS certificate is not trusted") from None
     raise EngineUnavailable("EndpointUnreachable", f"{shown(url)} cannot be reached ({type(error).__name__})") from None

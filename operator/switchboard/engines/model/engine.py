@@ -20,7 +20,7 @@ from switchboard.engines.model.providers import FIELD, Built
 from switchboard.engines.model.recording import Recorder
 from switchboard.engines.secrets import SecretFile
 from switchboard.engines.steps import bounded
-from switchboard.engines.texts import Redactor, sayable
+from switchboard.engines.texts import Redactor, count, sayable
 
 if TYPE_CHECKING:
     from pydantic_ai import RunContext
@@ -232,6 +232,6 @@ def _usage(usage: RunUsage) -> Usage:
     return Usage(
         requests=usage.requests,
         tool_calls=usage.tool_calls,
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
+        input_tokens=count(usage.input_tokens),
+        output_tokens=count(usage.output_tokens),
     )

@@ -13,7 +13,7 @@ from switchboard.api.conversation import Step
 from switchboard.engines.base import TurnInput
 from switchboard.engines.model.errors import describe
 from switchboard.engines.steps import Stopwatch
-from switchboard.engines.texts import RESULT_MAX, Redactor
+from switchboard.engines.texts import MODEL_MAX, RESULT_MAX, Redactor
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -46,7 +46,7 @@ class Recorder(AbstractCapability[TurnInput]):
         except BaseException as error:
             self.steps.append(watch.step("ModelRequest", name, error=self._error(error)))
             raise
-        self.model = response.model_name or name
+        self.model = self.redactor.clean(response.model_name or name, MODEL_MAX)
         tokens = f"{response.usage.input_tokens} tokens in, {response.usage.output_tokens} out"
         calls = ", ".join(part.tool_name for part in response.parts if isinstance(part, ToolCallPart))
         told = f"{tokens}; calls {calls}" if calls else tokens
