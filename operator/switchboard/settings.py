@@ -31,7 +31,7 @@ class _Settings(BaseSettings):
     )
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    """The least level that is logged."""
+    """The least level of ours that is logged. Libraries tell warnings at most: they would tell what people wrote."""
     log_format: Literal["json", "text"] = "json"
     """One JSON object a line, or lines for people."""
 

@@ -14,13 +14,17 @@ from typing import Literal, TextIO
 trace_id: ContextVar[str | None] = ContextVar("trace_id", default=None)
 """Set where work begins; stands on every line that is logged within."""
 
-_NUMBER = re.compile(r"(?<![\w.:-])\+([1-9]\d{6,14})(?!\d)")
+_NUMBER = re.compile(r"((?<![\w.-])\+|%2[Bb])([1-9]\d{6,14})(?!\d)")
+"""Also behind a channel (`whatsapp:+1…`), and as it stands in a URL."""
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+
+
+Form = Literal["json", "text"]
 
 
 def mask(text: str) -> str:
     """The text with the middle of each phone number left out: `+15005550006` becomes `+1500•••06`."""
-    return _NUMBER.sub(lambda match: f"+{match[1][:4]}•••{match[1][-2:]}", text)
+    return _NUMBER.sub(lambda match: f"{match[1]}{match[2][:4]}•••{match[2][-2:]}", text)
 
 
 def _value(value: object) -> object:
@@ -63,12 +67,19 @@ class TextFormatter(logging.Formatter):
         return text
 
 
-def configure(level: str, form: Literal["json", "text"], stream: TextIO | None = None) -> None:
-    """Sets up the root logger; libraries that speak at every request are held to warnings."""
+def _no_news(record: logging.LogRecord) -> bool:
+    """False for what aiohttp tells of requests that are no HTTP: whoever reaches a port could fill the log."""
+    error = record.exc_info[0] if record.exc_info else None
+    return error is None or error.__module__ != "aiohttp.http_exceptions"
+
+
+def configure(level: str, form: Form, stream: TextIO | None = None) -> None:
+    """Has our loggers tell what is of `level`; libraries are held to warnings: they would tell what people wrote,
+    and what was sent along with it."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level)
-    for name in ("aiohttp.access", "asyncio", "urllib3", "twilio", "httpx", "httpcore"):
-        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    handler.addFilter(_no_news)
+    logging.getLogger(__package__.partition(".")[0]).setLevel(level)
+    root.setLevel(max(logging.WARNING, logging.getLevelName(level)))
