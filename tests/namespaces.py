@@ -39,6 +39,10 @@ class Namespaces:
         await self._kubectl.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}])
         return name
 
+    def left(self) -> list[str]:
+        """The names that are still to be taken."""
+        return self.names[self._taken :]
+
     async def leave(self, *, served: bool = True) -> None:
         """Deletes them, and returns when nothing waits for the operator any more: all else needs only time.
 

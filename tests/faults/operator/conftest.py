@@ -30,6 +30,7 @@ SESSION = {"scope": "session", "loop_scope": "session"}
 OLD = "https://old.example.com/sms"
 PUBLIC = "https://agents.example.com"
 PATIENCE = 40
+RUNS = 72
 
 
 @dataclass
@@ -173,6 +174,12 @@ async def site(
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def operator(site: Site) -> AsyncIterator[Any]:
-    """One operator for all runs of a module: a second one would be met by tests that start their own."""
-    async with site.operator() as process:
+    """One operator for all runs of a module: a second one would be met by tests that start their own.
+
+    It is told of no more namespaces than those runs take: all watches of each begin through a proxy in this process.
+    """
+    next_ones = {}
+    if "SWITCHBOARD_NAMESPACES" in site.environment:
+        next_ones["SWITCHBOARD_NAMESPACES"] = json.dumps(site.namespaces.left()[:RUNS])
+    async with site.operator(**next_ones) as process:
         yield process
