@@ -53,6 +53,7 @@ class ConnectorReason(StrEnum):
     REGISTERED = "Registered"
     CHECKING = "Checking"
     INVALID = "Invalid"
+    NAME_TAKEN = "NameTaken"
     REJECTED = "Rejected"
     RELEASING = "Releasing"
 

@@ -53,7 +53,7 @@ class Applier:
             else:
                 self._store.put(resource, observed)
         if observed is not None:
-            _check_owner(resource, wanted, observed)
+            check_owner(resource, wanted, observed)
             settled = self._store.settled(resource, metadata["namespace"], metadata["name"])
             if settled is not None and settled == obj["metadata"]["annotations"][ANNOTATION_APPLIED]:
                 return False
@@ -176,7 +176,8 @@ class Applier:
             log.warning("an Event was not taken", extra={"reason": event.reason, "error": str(error)})
 
 
-def _check_owner(resource: ResourceType, wanted: Object, observed: Object) -> None:
+def check_owner(resource: ResourceType, wanted: Object, observed: Object) -> None:
+    """Raises NotOurs if `observed` is not of the owner that `wanted` names."""
     owner = next((it for it in wanted["metadata"].get("ownerReferences", ()) if it.get("controller")), None)
     if owner is None:
         return

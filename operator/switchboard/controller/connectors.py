@@ -14,6 +14,7 @@ from switchboard.api.meta import FINALIZER
 from switchboard.api.reasons import ConditionType, ConnectorReason
 from switchboard.controller import accounts, metrics
 from switchboard.controller.accounts import Accounts, Pool
+from switchboard.controller.applying import NotOurs
 from switchboard.controller.context import CONNECTOR, Context
 from switchboard.controller.credentials import CredentialsBook, problem_of
 from switchboard.controller.lull import Lull
@@ -201,9 +202,14 @@ class ConnectorReconciler:
             decision = connectors.decide(connector, seen, now)
             if not decision.writes:
                 break
-            await self._records.keep(connector, pool.account.sid, decision.writes)
-            for write in decision.writes:
-                seen = await self._write(connector, pool, write, seen, events=events, now=now)
+            try:
+                await self._records.keep(connector, pool.account.sid, decision.writes)
+            except NotOurs as error:
+                problem = Problem(ConnectorReason.NAME_TAKEN, str(error), Mend.ARRIVE)
+                seen = dataclasses.replace(seen, failed=dict.fromkeys(connector.spec.channels, problem))
+            else:
+                for write in decision.writes:
+                    seen = await self._write(connector, pool, write, seen, events=events, now=now)
             decision = connectors.decide(connector, seen, now)
             if seen.failed:
                 break

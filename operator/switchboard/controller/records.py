@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from switchboard.api.connector import TwilioConnector
 from switchboard.api.meta import FIELD_MANAGER
 from switchboard.controller import metrics
+from switchboard.controller.applying import check_owner
 from switchboard.controller.context import CONNECTOR, Context
 from switchboard.controller.queue import Key
 from switchboard.kube.errors import AlreadyExists, NotFound
-from switchboard.kube.resources import SECRETS
+from switchboard.kube.resources import SECRETS, Object
 from switchboard.reconcile import release
 from switchboard.reconcile.release import Record
 from switchboard.reconcile.webhooks import Write
@@ -40,7 +41,11 @@ class Records:
         return record
 
     async def keep(self, connector: TwilioConnector, account: str, asked: Sequence[Write]) -> None:
-        """Keeps what is about to be overwritten, before it is."""
+        """Keeps what is about to be overwritten, before it is.
+
+        Raises:
+            NotOurs: a Secret of that name is somebody else's.
+        """
         key = _key(connector)
         if key not in self._known:
             first = release.kept(Record(), account, asked, connector)
@@ -49,13 +54,24 @@ class Records:
             try:
                 await self._context.api.create(SECRETS, release.secret(connector, first))
             except AlreadyExists:
-                pass  # something was kept before: it is read, and added to
+                await self._check(connector, first)  # something was kept before: it is read, and added to
             else:
                 metrics.WRITES.labels("create", SECRETS.plural).inc()
                 self._known[key] = first
                 return
         before = await self.read(connector)
         await self.write(connector, release.kept(before, account, asked, connector))
+
+    async def _check(self, connector: TwilioConnector, record: Record) -> None:
+        wanted: Object = release.secret(connector, record)
+        try:
+            found = await self._context.api.get(SECRETS, wanted["metadata"]["name"], connector.metadata.namespace)
+        except NotFound:
+            return
+        owners = found["metadata"].get("ownerReferences") or ()
+        if all(owner["kind"] != CONNECTOR or owner["name"] != connector.metadata.name for owner in owners):
+            check_owner(SECRETS, wanted, found)
+        # What a connector of this name left behind is about to be collected: until then the API server refuses.
 
     async def write(self, connector: TwilioConnector, record: Record) -> None:
         """Writes a record if it is not what was written last."""

@@ -216,6 +216,7 @@ _WEBHOOK_REASONS = {
     ConnectorReason.PUBLIC_URL_MISSING,
     ConnectorReason.HOST_NOT_ALLOWED,
     ConnectorReason.CHECKING,
+    ConnectorReason.NAME_TAKEN,
     ConnectorReason.REJECTED,
 }
 

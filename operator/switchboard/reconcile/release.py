@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Mapping, Sequence
 
 from pydantic import Field
@@ -40,7 +41,9 @@ class Record(Model):
 
 def secret_name(connector: str) -> str:
     """Name of the Secret that keeps a connector's previous webhooks: their URLs may carry passwords."""
-    return f"{connector[:235]}-previous-webhook"
+    if len(connector) > 200:
+        connector = f"{connector[:190].rstrip('-.')}-{hashlib.sha256(connector.encode()).hexdigest()[:10]}"
+    return f"{connector}-previous-webhook"
 
 
 def secret(connector: TwilioConnector, record: Record) -> dict[str, object]:

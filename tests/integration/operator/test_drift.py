@@ -33,6 +33,21 @@ async def test_the_previous_webhook_is_kept_in_a_secret_and_shown_nowhere_else(c
     assert "user:pass" not in str(shown)
 
 
+async def test_a_secret_of_the_name_that_is_somebody_elses_is_not_taken_over(desk: Any) -> None:
+    await desk.secret("sms-previous-webhook", allowed=False)
+    before = await desk.get(resources.SECRETS, "sms-previous-webhook")
+    await desk.secret()
+    await desk.connector()
+    await desk.agent()
+    connector = await desk.says("NameTaken")
+    assert "sms-previous-webhook" in condition(connector, "Ready")["message"]
+    assert await desk.get(resources.SECRETS, "sms-previous-webhook") == before
+    assert (await desk.at_twilio()).sms_url == OLD
+    await desk.delete(resources.SECRETS, "sms-previous-webhook")
+    await desk.annotate("sms", "again")
+    await desk.connected()
+
+
 @pytest.mark.parametrize(
     "change",
     [

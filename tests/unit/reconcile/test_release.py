@@ -66,3 +66,4 @@ def test_without_its_secret_the_status_says_where_to_look() -> None:
 
 def test_names_of_secrets_fit() -> None:
     assert len(release.secret_name("a" * 253)) <= 253
+    assert release.secret_name("a" * 253) != release.secret_name("a" * 252 + "b")
