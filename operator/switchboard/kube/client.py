@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
+from urllib.parse import quote, urlencode
 
 import aiohttp
 import orjson
@@ -18,6 +21,7 @@ from switchboard.kube.access import Access, discover
 from switchboard.kube.errors import TooManyRequests, Unavailable, from_status
 from switchboard.kube.resources import Object, ResourceType
 from switchboard.kube.watching import Changed, Synced
+from switchboard.kube.wire import Sender, Wire
 
 REQUEST_SECONDS = 30.0
 THROTTLED_TRIES = 3
@@ -33,6 +37,8 @@ APPLY_PATCH = "application/apply-patch+yaml"
 # https://kubernetes.io/docs/reference/using-api/api-concepts/#receiving-resources-as-partial-metadata
 METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+
+_PLAIN = re.compile(r"[A-Za-z0-9._~/?&=%:@+,;!$'()*-]+")
 
 Observer = Callable[[str, ResourceType, str | None], Awaitable[None]]
 """Called before each request with the verb (as RBAC names it), the type and the subresource."""
@@ -82,11 +88,8 @@ class KubeApi:
         self.observer: Observer | None = None
         self._seconds = request_seconds
         self._server = URL(access.server)
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=connections, ssl=access.tls if access.tls is not None else True),
-            headers={"User-Agent": user_agent, "Accept": "application/json"},
-            timeout=aiohttp.ClientTimeout(total=request_seconds),
-        )
+        self._prefix = self._server.raw_path.rstrip("/")
+        self._sender = _sender(access, {"User-Agent": user_agent}, request_seconds, connections)
         # Watches stay open: among the requests they would take all connections away.
         self._streams = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ssl=access.tls if access.tls is not None else True),
@@ -103,7 +106,7 @@ class KubeApi:
 
     async def close(self) -> None:
         """Lets go of all connections."""
-        await self._session.close()
+        await self._sender.close()
         await self._streams.close()
         if self.access.tls is not None:
             await asyncio.sleep(_GOODBYE_SECONDS)
@@ -238,8 +241,9 @@ class KubeApi:
             await self.observer("watch", resource, None)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._seconds, sock_read=idle_seconds)
         try:
+            target = self._target(resource.path(namespace), {"watch": "true", **params})
             async with self._streams.get(
-                self._url(resource.path(namespace), {"watch": "true", **params}),
+                self._server.join(URL(target, encoded=True)),
                 headers=await self._headers(METADATA if metadata_only else None),
                 timeout=timeout,
                 server_hostname=self.access.tls_server_name,
@@ -302,36 +306,39 @@ class KubeApi:
             data = orjson.dumps(body)
             headers["Content-Type"] = content
         try:
-            async with self._session.request(
-                method,
-                self._url(path, params),
-                data=data,
-                headers=headers,
-                server_hostname=self.access.tls_server_name,
-                proxy=self.access.proxy,
-            ) as response:
-                raw = await response.read()
-                if response.status >= 400:
-                    raise from_status(response.status, raw, response.headers.get("Retry-After"))
-                answer: Object = orjson.loads(raw)
-                return answer
-        except (aiohttp.ClientError, TimeoutError, ConnectionError, ValueError) as error:
+            answer = await self._sender.send(method, self._target(path, params), headers, data)
+            if answer.status >= 400:
+                raise from_status(answer.status, answer.body, answer.retry_after)
+            found: Object = orjson.loads(answer.body)
+        except (OSError, ValueError) as error:
             raise _no_answer(self.access.server, error) from error
+        return found
 
-    def _url(self, path: str, params: Mapping[str, str] | None = None) -> URL:
-        """A path below the server's own. Names hold nothing that is to be encoded, so nothing is parsed anew."""
-        plain, _, query = path.partition("?")
-        url = self._server.with_path(self._server.raw_path.rstrip("/") + plain, encoded=plain.isascii())
-        if query:
-            url = url.with_query(query)
-        return url.update_query(params) if params else url
+    def _target(self, path: str, params: Mapping[str, str] | None = None) -> str:
+        """A path below the server's own, and a query. What names hold needs no encoding; what else is said gets it."""
+        target = self._prefix + (path if _PLAIN.fullmatch(path) else quote(path, safe="/?&=%:@+,;!$'()*"))
+        return target if not params else f"{target}{'&' if '?' in target else '?'}{_query(tuple(params.items()))}"
 
     async def _headers(self, accept: str | None = None) -> dict[str, str]:
         value = await self.access.authorization.header()
-        headers = {"Authorization": value} if value else {}
-        if accept:
-            headers["Accept"] = accept
+        headers = {"Accept": accept or "application/json"}
+        if value:
+            headers["Authorization"] = value
         return headers
+
+
+def _sender(access: Access, headers: Mapping[str, str], seconds: float, connections: int) -> Sender:
+    if access.proxy is not None:
+        from switchboard.kube.proxied import Proxied
+
+        return Proxied(access, headers, seconds=seconds, limit=connections)
+    tls, name = access.tls, access.tls_server_name
+    return Wire(URL(access.server), headers, tls=tls, tls_server_name=name, seconds=seconds, limit=connections)
+
+
+@lru_cache(maxsize=64)
+def _query(params: tuple[tuple[str, str], ...]) -> str:
+    return urlencode(params)
 
 
 def _typed(resource: ResourceType, obj: Object) -> Object:
