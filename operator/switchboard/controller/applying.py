@@ -145,7 +145,7 @@ class Applier:
         time = timestamp(now)
         obj: Object = {
             "metadata": {
-                "name": f"{metadata['name'][:200]}.{random_names.token_hex(8)}",
+                "name": f"{metadata['name'][:200].rstrip('-.')}.{random_names.token_hex(8)}",
                 "namespace": metadata["namespace"],
             },
             "involvedObject": {

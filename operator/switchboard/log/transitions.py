@@ -12,8 +12,9 @@ from switchboard.providers.base import DeliveryState
 LAST_MESSAGE_MAX = 100
 """Characters of a conversation's last message that stand in its status."""
 
-OPEN_STATES: frozenset[MessageState] = frozenset({"Held", "Waiting", "Working", "Sending", "Received"})
-"""States of messages that are in work: they are never deleted to make room."""
+OPEN_STATES: frozenset[MessageState] = frozenset({"Waiting", "Working", "Sending", "Received"})
+"""States of messages that are in work: they are never deleted. What is held waits for a person, who may never come: it
+goes with its time, and before strangers' messages leave no room for others'."""
 
 _ENDED: dict[str, MessageState] = {"Succeeded": "Answered", "Failed": "Failed", "Cancelled": "Ignored"}
 

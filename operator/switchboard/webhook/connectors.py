@@ -120,7 +120,8 @@ class Connectors:
         return before != {name: connector.credentials for name, connector in self.by_name.items()}
 
     def _build(self) -> None:
-        known, self.by_name, self.by_path, expected = self.by_name, {}, {}, set()
+        known, self.by_name, self.by_path = self.by_name, {}, {}
+        expected: set[str] = set()
         for name, route in self._routes.items():
             try:
                 connector = self._connector(route, known.get(name))

@@ -41,8 +41,9 @@ class Events:
 
     async def _warn(self, connector: Connector, reason: str, text: str) -> None:
         now = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        name = f"{connector.name[:200].rstrip('-.')}.{uuid4().hex[:16]}"
         event: Object = {
-            "metadata": {"name": f"{connector.name[:200]}.{uuid4().hex[:16]}", "namespace": self.namespace},
+            "metadata": {"name": name, "namespace": self.namespace},
             "involvedObject": {
                 "apiVersion": API_VERSION,
                 "kind": "TwilioConnector",

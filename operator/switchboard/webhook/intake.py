@@ -112,10 +112,19 @@ class Desk:
 
     def _admitted(self, connector: Connector, contact: str, verdict: Verdict) -> tuple[Intake, str | None]:
         if verdict is Verdict.HOLD:
-            return "Held", None
+            return ("Refused" if self._too_many(connector, contact) else "Held"), None
         if not self._limiter.take((connector.name, contact), self._clock()):
             return "Ignored", RATE
         return "Waiting", None
+
+    def _too_many(self, connector: Connector, contact: str) -> bool:
+        """Whether nobody can be asked for one more stranger: what nobody could let in is counted, and not kept."""
+        if self._decisions.decision(connector.name, contact) is not None:
+            return False
+        full = self._decisions.pending(connector.name) >= connector.max_pending
+        if full:
+            metrics.ACCESS_REQUESTS.labels(connector.label, "full").inc()
+        return full
 
 
 _KEYWORDS: dict[Keyword, Literal["Stop", "Start"]] = {Keyword.STOP: "Stop", Keyword.START: "Start"}

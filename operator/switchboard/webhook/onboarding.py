@@ -98,7 +98,7 @@ class Onboarding:
             "metadata": {
                 "name": request_name(connector.uid, asker.contact),
                 "namespace": self.namespace,
-                "labels": {LABEL_AGENT: self.agent, LABEL_CONNECTOR: asker.connector[:63]},
+                "labels": {LABEL_AGENT: self.agent, LABEL_CONNECTOR: asker.connector[:63].rstrip("-.")},
             },
             "spec": spec.manifest(),
         }

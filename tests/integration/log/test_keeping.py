@@ -42,12 +42,20 @@ async def test_old_conversations_go_in_small_steps_and_newer_ones_stay(world: Wo
 
 async def test_what_is_in_work_does_not_go(world: World) -> None:
     await world.told("waits")
-    await world.told("held", state="Held", contact="+15005550111")
     await world.told("runs", contact="+15005550112")
     await world.claimed()
     await world.advance(3600)
     assert await world.log.expire(await world.now()) == 0
-    assert len((await world.log.messages(Query())).items) == 3
+    assert len((await world.log.messages(Query())).items) == 2
+
+
+async def test_what_a_stranger_wrote_whom_nobody_let_in_goes_with_its_time(world: World) -> None:
+    await world.told("held", state="Held", contact="+15005550111")
+    await world.advance(3600)
+    while await world.log.expire(await world.now() - timedelta(minutes=1)):
+        await world.seen()
+    assert (await world.log.messages(Query())).items == []
+    assert (await world.log.conversations(Query())).items == []
 
 
 async def test_who_opted_out_stays_known_when_the_texts_are_gone(world: World) -> None:

@@ -152,6 +152,19 @@ async def test_a_log_that_is_full_of_work_takes_no_more_and_loses_none(resources
     assert len((await small.messages(Query(), limit=100)).items) == 10
 
 
+async def test_strangers_who_wait_to_be_let_in_leave_room_for_who_was(resources: World) -> None:
+    small = await resources.another(max_messages=10)
+    for index in range(10):
+        held = resources.inbound(f"held {index}", contact=f"+1500555020{index}", state="Held")
+        await small.record(held)
+        await resources.advance(1)
+    assert (await small.record(resources.inbound("a customer's"))).state == "Waiting"
+    bodies = [message.body for message in (await small.messages(Query(), limit=100)).items]
+    assert bodies[0] == "a customer's"
+    assert "held 0" not in bodies
+    assert "held 9" in bodies
+
+
 async def test_an_answer_that_somebody_deleted_is_not_sent_again(resources: World) -> None:
     await exchange(resources, "hello")
     await resources.log.settled()  # type: ignore[attr-defined]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -124,6 +124,16 @@ async def test_a_stranger_is_asked_for_once_and_told_once(open_door: Callable[..
     assert door.log.announced
     assert (door.status()["messages"], door.status()["onboarded"], door.status()["contactName"]) == (2, True, "Ann")
     assert door.status()["firstMessageTime"] <= door.status()["lastMessageTime"]
+
+
+async def test_a_long_connectors_name_is_cut_to_a_label_that_is_one(open_door: Callable[..., Door]) -> None:
+    door = open_door()
+    long = replace(door.connectors.by_name["sms"], name="a" * 62 + "-" + "b" * 20)
+    message = InboundMessage("twilio", ACCOUNT, "SM1", Channel.SMS, ANN, OURS, "hi")
+    recorded = Recorded("c-1", "in-1", "Held")
+    await door.onboarding.ask(long, message, Taken(recorded, Asker(long.name, ANN)))
+    [made] = door.kube.objects.values()
+    assert made["metadata"]["labels"]["switchboard.dev/connector"] == "a" * 62
 
 
 async def test_who_was_told_by_another_pod_is_not_told_again(open_door: Callable[..., Door]) -> None:

@@ -327,6 +327,16 @@ async def test_a_denied_contact_is_refused_and_a_stranger_held_while_somebody_is
     assert front.asked == [ANN]
 
 
+async def test_strangers_beyond_what_people_are_asked_for_fill_no_log(open_front: Opening) -> None:
+    front = await open_front(access={"policy": "Onboarding", "maxPending": 1})
+    known = {"metadata": {"name": "x"}, "spec": {"connector": "sms", "contact": BOB}}
+    front.decisions.put(AccessRequest.model_validate(known))
+    assert (await front.send(post(parameters(MessageSid="SM1", From=ANN)))).status == 200
+    await front.send(post(parameters(MessageSid="SM2", From=BOB)))
+    assert [(inbound.contact, inbound.state) for inbound in front.log.inbound] == [(ANN, "Refused"), (BOB, "Held")]
+    assert front.asked == [BOB]
+
+
 async def test_a_stranger_of_whom_nobody_was_told_writes_again(open_front: Opening) -> None:
     front = await open_front(access={"policy": "Onboarding"})
     broken = {"metadata": {"name": "x"}, "spec": {"connector": "broken", "contact": ANN}}

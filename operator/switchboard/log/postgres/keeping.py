@@ -64,7 +64,8 @@ class Keeping:
         locked = await lock(connection, self._agent, conversation)
         busy = await connection.fetchval(
             "SELECT c.ready_at IS NOT NULL OR c.last_message_time >= $3 OR EXISTS (SELECT FROM switchboard_messages m"
-            " WHERE m.agent = $1 AND m.conversation = $2 AND m.open) FROM switchboard_conversations c"
+            " WHERE m.agent = $1 AND m.conversation = $2 AND m.open AND m.state <> 'Held')"
+            " FROM switchboard_conversations c"
             " WHERE c.agent = $1 AND c.name = $2",
             *(self._agent, conversation, before),
         )

@@ -38,13 +38,13 @@ class Room:
 
     async def _drop_oldest(self, count: int) -> None:
         gone = 0
-        for thread, finished in sorted(self._finished(), key=lambda item: _age(item[1])):
+        for thread, finished in sorted(self._finished(), key=lambda item: (_held(item[1]), _age(item[1]))):
             if gone >= count:
                 return
             gone += await self._drop(thread, finished)
 
     def _finished(self) -> Iterator[tuple[Thread, KeptExecution | KeptMessage]]:
-        """What may go: executions with their messages, and messages that no execution took."""
+        """What may go: executions with their messages, and messages that no execution took. Held ones go last."""
         for thread in self._store.index.threads.values():
             kept = {execution.record.name for execution in thread.executions}
             for execution in thread.executions:
@@ -95,6 +95,10 @@ class Room:
         if thread.conversation is not None and not thread.messages and not thread.opted_out:
             gone += await self._store.delete(CONVERSATIONS, thread.name, thread.conversation.version)
         return gone
+
+
+def _held(finished: KeptExecution | KeptMessage) -> bool:
+    return isinstance(finished, KeptMessage) and finished.record.state == "Held"
 
 
 def _age(finished: KeptExecution | KeptMessage) -> datetime:
