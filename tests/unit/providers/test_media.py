@@ -1,10 +1,15 @@
 """Files are fetched within bounds, and credentials go to Twilio alone."""
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import RawTestServer
 from tests.unit.providers.conftest import NUMBER, PERSON, Line
 
 from switchboard.providers.base import Media
 from switchboard.providers.errors import MediaRefusedError, NotFoundError, ProviderError
+from switchboard.providers.twilio.api import TwilioConnections
+from switchboard.providers.twilio.client import TwilioClient
+from switchboard.providers.twilio.credentials import Credentials
 from switchboard.providers.twilio.transport import AiohttpTransport, is_twilio
 from switchboard.sandbox.twilio.control_models import FaultSpec, MediaSpec
 
@@ -43,6 +48,39 @@ async def test_what_is_too_large_or_of_another_type_is_refused(line: Line, pictu
 async def test_credentials_are_taken_nowhere_but_to_twilio(line: Line, url: str) -> None:
     with pytest.raises(MediaRefusedError, match="nowhere else"):
         await line.client.download(Media(url, "image/png"), max_bytes=100)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "http://media.example.com/x",
+        "https://169.254.169.254/latest",
+        "https://10.0.0.1/x",
+        "https://[::1]/x",
+        "https://kubernetes/api",
+        "https://kubernetes.default.svc/api",
+        "https://kubernetes.default.svc.cluster.local./api",
+        "https://metadata.google.internal/x",
+        "https://[x/y",
+    ],
+)
+async def test_a_redirect_leads_nowhere_inside(place: str) -> None:
+    async def elsewhere(_: web.BaseRequest) -> web.Response:
+        return web.Response(status=307, headers={"Location": place})
+
+    gateway = RawTestServer(elsewhere)
+    await gateway.start_server()
+    url = str(gateway.make_url("")).rstrip("/")
+    async with TwilioConnections(timeout=5) as connections:
+        client = TwilioClient(connections, Credentials("AC" + "a" * 32, "token"), base_url=url)
+        with pytest.raises(MediaRefusedError):
+            await client.download(Media(f"{url}/picture", "image/png"), max_bytes=100)
+    await gateway.close()
+
+
+async def test_an_address_that_is_no_url_is_refused(line: Line) -> None:
+    with pytest.raises(MediaRefusedError, match="no URL"):
+        await line.client.download(Media("https://[x", "image/png"), max_bytes=100)
 
 
 async def test_a_picture_that_is_gone_or_cannot_be_had_is_told(line: Line, picture: Media) -> None:

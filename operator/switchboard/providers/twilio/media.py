@@ -4,6 +4,7 @@ Twilio answers with a redirect to where the file is kept; the account's credenti
 Source: https://www.twilio.com/docs/messaging/api/media-resource
 """
 
+import ipaddress
 from collections.abc import Sequence
 from fnmatch import fnmatch
 from urllib.parse import urljoin, urlsplit
@@ -18,10 +19,19 @@ from switchboard.providers.twilio.errors import from_answer, from_exception
 
 _REDIRECTS = {301, 302, 303, 307, 308}
 _MAX_REDIRECTS = 3
+_PRIVATE = (".local", ".internal", ".localhost", ".svc", ".home.arpa")
+"""Ends of names that no public host has. https://www.iana.org/assignments/special-use-domain-names"""
 
 
 async def download(api: TwilioAPI, media: Media, *, max_bytes: int, types: Sequence[str] = ()) -> MediaContent:
     """The file and the type that the server gives it. Raises MediaRefusedError over a bound, or ProviderError."""
+    try:
+        return await _download(api, media, max_bytes, types)
+    except ValueError:
+        raise MediaRefusedError("The media's address is no URL.", reason="MediaRefused") from None
+
+
+async def _download(api: TwilioAPI, media: Media, max_bytes: int, types: Sequence[str]) -> MediaContent:
     _check_type(media.content_type, types)
     from switchboard.providers.twilio.transport import basic_auth, is_twilio
 
@@ -38,8 +48,11 @@ async def download(api: TwilioAPI, media: Media, *, max_bytes: int, types: Seque
             ) as answer:
                 if answer.status in _REDIRECTS and "Location" in answer.headers:
                     target = urljoin(url, answer.headers["Location"])
-                    if urlsplit(target).scheme != "https" and not api.is_here(target):
-                        raise MediaRefusedError("The media is not kept behind https.", reason="MediaRefused")
+                    if not api.is_here(target) and not _is_public(target):
+                        raise MediaRefusedError(
+                            "The media is kept neither at Twilio nor behind https on a public host.",
+                            reason="MediaRefused",
+                        )
                     url, headers = target, {}
                     continue
                 if answer.status != 200:
@@ -48,6 +61,19 @@ async def download(api: TwilioAPI, media: Media, *, max_bytes: int, types: Seque
     except (TimeoutError, aiohttp.ClientError, OSError) as error:
         raise from_exception(error, once=False) from None
     raise MediaRefusedError("The media is behind too many redirects.", reason="MediaRefused")
+
+
+def _is_public(url: str) -> bool:
+    """Whether a URL is https to an address, or a name, that may be one of the internet's: an egress gateway's redirect
+    does not lead into the cluster."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").rstrip(".").lower()
+    if parts.scheme != "https":
+        return False
+    try:
+        return ipaddress.ip_address(host).is_global
+    except ValueError:
+        return "." in host and not host.endswith(_PRIVATE)
 
 
 async def _read(answer: aiohttp.ClientResponse, max_bytes: int, types: Sequence[str]) -> MediaContent:
