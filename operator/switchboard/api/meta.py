@@ -46,8 +46,7 @@ PhoneNumber = Annotated[
 ]
 ObjectName = Annotated[str, Field(pattern=DNS1123_SUBDOMAIN, min_length=1, max_length=253)]
 SecretKey = Annotated[str, Field(pattern=r"^[-._a-zA-Z0-9]+$", min_length=1, max_length=253)]
-_PORT = r"6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3}"
-_ORIGIN = rf"https?://(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z]([0-9A-Za-z._-]*[0-9A-Za-z])?\.?)(:({_PORT}))?"
+_ORIGIN = r"https?://(\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z]([0-9A-Za-z._-]*[0-9A-Za-z])?\.?)(:[1-9][0-9]{0,4})?"
 """Nothing that two libraries could take for two hosts: no user, no backslash; other alphabets as `xn--…`."""
 HttpUrl = Annotated[str, Field(pattern=rf"^{_ORIGIN}(/[^\s#]*)?$", max_length=2048)]
 BaseUrl = Annotated[str, Field(pattern=rf"^{_ORIGIN}(/[0-9A-Za-z_~-][0-9A-Za-z._~-]*)*/?$", max_length=1024)]

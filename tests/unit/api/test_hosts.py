@@ -59,7 +59,8 @@ def test_base_urls_are_taken(url: str) -> None:
     "url",
     [
         "https://[::1",
-        "https://agents.example.com:99999",
+        "https://agents.example.com:999999",
+        "https://agents.example.com:0",
         "https://agents.example.com:x",
         "https://:443",
         "https://agents.example.com\\@evil.example",
