@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import re
 import sys
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
@@ -15,6 +16,22 @@ from typing import Any, NoReturn
 from pydantic import ValidationError
 
 EXIT_CONFIGURATION = 2
+
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+"""Of an object or a namespace: part of a URL's path, in which `x/status` would be another resource."""
+
+
+def _name(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no object's name: lowercase letters, digits, '-' and '.'")
+    return text
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise ValueError
+    return value
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -39,14 +56,14 @@ def _parser() -> argparse.ArgumentParser:
 
     for decision in ("approve", "reject"):
         decide = commands.add_parser(decision, help=f"{decision} who asks to write to an agent")
-        decide.add_argument("name", help="name of the AccessRequest")
-        decide.add_argument("-n", "--namespace", default=None, help="its namespace (default: the kubeconfig's)")
+        decide.add_argument("name", type=_name, help="name of the AccessRequest")
+        decide.add_argument("-n", "--namespace", type=_name, help="its namespace (default: the kubeconfig's)")
         decide.add_argument("--note", default=None, help="why, for colleagues")
 
     test = commands.add_parser("test", help="check a connector at Twilio now, and say what was found")
     test.add_argument("resource", help="twilioconnector/NAME")
-    test.add_argument("-n", "--namespace", default=None, help="its namespace (default: the kubeconfig's)")
-    test.add_argument("--timeout", type=float, default=60, help="seconds to wait for the answer (default: 60)")
+    test.add_argument("-n", "--namespace", type=_name, help="its namespace (default: the kubeconfig's)")
+    test.add_argument("--timeout", type=_seconds, default=60, help="seconds to wait for the answer (default: 60)")
 
     demo = commands.add_parser("demo", help="the whole product on this machine: no cluster, no Twilio account")
     demo.add_argument("--exit", action="store_true", help="end after the answers, also on a terminal")

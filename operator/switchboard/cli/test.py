@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from datetime import UTC, datetime
 
 from switchboard.api.connector import LastTest, TwilioConnector
-from switchboard.api.meta import ANNOTATION_TEST
+from switchboard.api.meta import ANNOTATION_TEST, DNS1123_SUBDOMAIN
 from switchboard.kube.client import Changed, KubeApi, connect
 from switchboard.kube.errors import KubeError, NotFound
 from switchboard.kube.patience import patiently
@@ -23,7 +24,7 @@ async def test(resource: str, namespace: str | None, timeout: float) -> int:  # 
         0 when the connector is connected, 1 when not or when there was no answer, 2 for a resource of another kind.
     """
     kind, _, name = resource.partition("/")
-    if kind not in _KINDS or not name:
+    if kind not in _KINDS or not re.fullmatch(DNS1123_SUBDOMAIN, name):
         print(f"switchboard: resource: {resource!r} is not twilioconnector/NAME", file=sys.stderr)
         return 2
     requested = datetime.now(UTC).isoformat()

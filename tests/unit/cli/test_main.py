@@ -73,3 +73,29 @@ def test_generate_finds_a_stale_file_and_what_is_left_over(
     assert "docs/reference/gone.md" in said
     assert main(generate) == 0
     assert main([*generate, "--check"]) == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["approve", "ask/status"],
+        ["reject", "ask?x=y"],
+        ["approve", "../secrets/x"],
+        ["approve", ""],
+        ["approve", "ask", "-n", "acme/x"],
+        ["test", "twilioconnector/sms/status"],
+        ["test", "agent/support"],
+        ["test", "twilioconnector/sms", "--timeout", "nan"],
+        ["test", "twilioconnector/sms", "--timeout", "-1"],
+    ],
+)
+def test_what_is_no_name_is_not_asked_for(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", "/nowhere")
+    try:
+        code = main(arguments)
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    assert code == 2
+    assert capsys.readouterr().err
