@@ -30,21 +30,31 @@ async def misled(desk: Any, directory: Path, **settings: str) -> AsyncIterator[A
         await namespaces.leave()
 
 
-async def said_of_its_pods(desk: Any, **webhook: Any) -> str:
-    """What an Agent says of its second revision, whose pods fail."""
+async def said_of_its_pods(desk: Any, cause: str, **webhook: Any) -> str:
+    """What an Agent says of its second revision, whose pods fail, once it knows the cause.
+
+    A Deployment may give up before its pods are there to say why.
+    """
     await desk.agent(connectors=(), template={"name": "v1"})
     await desk.agent_says("Serving")
     await desk.agent(connectors=(), template={"name": "v2", "webhook": {"replicas": 1, **webhook}})
-    agent = await desk.agent_says("RevisionFailed")
+    agent = await desk.until(resources.AGENTS, "support", lambda it: tells(it, "Ready", "RevisionFailed", cause))
     assert agent["status"]["liveRevision"] == "support-v1"
     assert condition(agent, "Stalled")["status"] == "True"
     revision = await desk.until(
-        resources.AGENT_REVISIONS, "support-v2", lambda it: it.get("status", {}).get("state") == "Failed"
+        resources.AGENT_REVISIONS,
+        "support-v2",
+        lambda it: it.get("status", {}).get("state") == "Failed" and cause in condition(it, "Available")["message"],
     )
     said: str = condition(agent, "Ready")["message"]
     assert condition(revision, "Available")["message"] in said
     assert "support-v1 goes on serving" in said
     return said
+
+
+def tells(obj: Any, kind: str, reason: str, cause: str) -> bool:
+    found = condition(obj, kind)
+    return found.get("reason") == reason and cause in found["message"]
 
 
 async def test_an_image_that_cannot_be_pulled(desk: Any) -> None:
@@ -90,7 +100,7 @@ async def first_pod(desk: Any) -> Any:
 async def test_a_process_that_crashes(desk: Any, tmp_path: Path) -> None:
     both_on_one = json.dumps({"SWITCHBOARD_HEALTH_PORT": "8080"})
     async with misled(desk, tmp_path, SWITCHBOARD_POD_ENVIRONMENT=both_on_one) as other:
-        said = await said_of_its_pods(other)
+        said = await said_of_its_pods(other, "It crashed: ")
     assert "support-v2: It crashed: " in said
     assert "address already in use" in said
 
@@ -99,12 +109,12 @@ async def test_a_probe_that_does_not_succeed(desk: Any, tmp_path: Path) -> None:
     elsewhere = json.dumps({"SWITCHBOARD_HEALTH_PORT": "18081"})
     settings = {"SWITCHBOARD_POD_ENVIRONMENT": elsewhere, "SWITCHBOARD_PROGRESS_SECONDS": "4"}
     async with misled(desk, tmp_path, **settings) as other:
-        said = await said_of_its_pods(other)
+        said = await said_of_its_pods(other, "The pod support-v2-")
     assert "support-v2: The pod support-v2-" in said
     assert "runs and its readiness probe does not succeed" in said
 
 
 async def test_a_pod_that_admission_refuses_as_a_quota_does(desk: Any) -> None:
-    said = await said_of_its_pods(desk, priorityClassName="missing")
+    said = await said_of_its_pods(desk, "No pod can be made: ", priorityClassName="missing")
     assert "support-v2: No pod can be made: " in said
     assert "no PriorityClass with name missing was found" in said
