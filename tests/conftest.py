@@ -19,12 +19,15 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from tests import forking
 from tests.namespaces import Namespaces, needed
 
 SESSION = {"scope": "session", "loop_scope": "session"}
 ROUTER = "router"
 NODE = pytest.StashKey[subprocess.Popen[str]]()
 ADDRESS = pytest.StashKey[str]()
+ZYGOTE = "zygote"
+NURSERY = pytest.StashKey[forking.Zygote]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -63,7 +66,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Before each of xdist's workers starts: on a named cluster they share one node, which ends after all of them."""
+    """Before each of xdist's workers starts: what they share, which ends after all of them.
+
+    They have one zygote, and on a named cluster one node.
+    """
+    if NURSERY not in node.config.stash:
+        node.config.stash[NURSERY] = forking.Zygote()
+    node.workerinput[ZYGOTE] = node.config.stash[NURSERY].address
     path = node.config.getoption("--kubeconfig")
     if path is None:
         return
@@ -78,7 +87,25 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput[ROUTER] = node.config.stash[ADDRESS]
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Processes are forked from here on; by a zygote that is started when the first is, where nobody shares one."""
+    config = session.config
+    shared = getattr(config, "workerinput", {}).get(ZYGOTE)
+
+    def address() -> str:
+        if shared is not None:
+            return str(shared)
+        if NURSERY not in config.stash:
+            config.stash[NURSERY] = forking.Zygote()
+        return config.stash[NURSERY].address
+
+    forking.processes(address)
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
+    nursery = config.stash.get(NURSERY, None)
+    if nursery is not None:
+        nursery.close()
     process = config.stash.get(NODE, None)
     if process is not None:
         process.terminate()

@@ -27,16 +27,16 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import AsyncExitStack, ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 import aiohttp
 from tests.faults.webhook.promises import SENT, SETTLED, Answer, attempt_of, late, reason, told_in_doubt
+from tests.forking import Zygote, processes
 from tests.integration.webhook.conftest import Databases, _install, process
 from tests.integration.webhook.rig import Pod, Rig, environment, rig
-from tests.integration.webhook.zygote import Zygote
 from tests.postgres import Server
 
 from switchboard.kube.client import connect
@@ -112,7 +112,6 @@ class World:
 
     kubeconfig: Path
     twilio: str
-    zygote: Zygote
     databases: Databases | None
     folder: Path
 
@@ -320,7 +319,7 @@ async def run(world: World, crashes: int, seed: int, *, database: int = DATABASE
             folder.mkdir()
             dsn = await asyncio.to_thread(world.databases.dsn) if world.databases else None
             number_of_agent = f"+1628{next(_ids) % 10_000_000:07d}"
-            more = {"settings": SETTINGS, "module": MODULE, "zygote": world.zygote, "turn": {"maxAttempts": 10}}
+            more = {"settings": SETTINGS, "module": MODULE, "turn": {"maxAttempts": 10}}
             async with AsyncExitStack() as exits:
                 built = await exits.enter_async_context(
                     rig(api, world.kubeconfig, control, folder, number=number_of_agent, dsn=dsn, **more)
@@ -368,11 +367,12 @@ def measure(backend: str, crashes: int, *, settings: dict[str, str] | None = Non
         line = exits.enter_context(process("switchboard.sandbox.twilio", "--port", "0"))
         found = re.search(r"http://[\w.:]+", line)
         assert found is not None, line
-        zygote = exits.enter_context(Zygote())
+        zygote = exits.enter_context(closing(Zygote()))
+        processes(lambda: zygote.address)
 
         async def work() -> Tally:
             await _install(kubeconfig)
-            return await run(World(kubeconfig, found[0], zygote, databases, folder), crashes, seed, progress=True)
+            return await run(World(kubeconfig, found[0], databases, folder), crashes, seed, progress=True)
 
         tally = asyncio.run(work())
     print(told(tally, backend, time.perf_counter() - began))

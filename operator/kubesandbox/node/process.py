@@ -8,11 +8,41 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import ClassVar, Protocol
 
 from kubesandbox.node import warden
 
 MARKER = "KUBESANDBOX_CONTAINER"
+
+
+class Child(Protocol):
+    """A process that was started."""
+
+    @property
+    def pid(self) -> int: ...
+    def wait(self) -> int:
+        """Its exit code, or minus the number of the signal that ended it; asked for once it has ended."""
+        ...
+
+
+Spawn = Callable[[Sequence[str], Mapping[str, str], Path, tuple[int, int]], Child]
+"""Starts a command line with an environment, in a folder, with descriptors for both outputs, as its own session."""
+
+
+def execute(argv: Sequence[str], environment: Mapping[str, str], folder: Path, outputs: tuple[int, int]) -> Child:
+    """How containers' processes are started. Raises OSError when `argv` cannot be run."""
+    return subprocess.Popen(  # noqa: S603
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=outputs[0],
+        stderr=outputs[1],
+        env=environment,
+        cwd=folder,
+        start_new_session=True,
+    )
+
 
 Sink = Callable[[str, bytes], None]
 """Called with ("stdout" or "stderr", bytes) as a process writes, and with b"" at a stream's end."""
@@ -20,6 +50,9 @@ Sink = Callable[[str, bytes], None]
 
 class Processes:
     """Starts processes, and sees to it with a warden process that none is left when the node ends."""
+
+    spawn: ClassVar[Spawn] = staticmethod(execute)
+    """A container runtime may stand in here."""
 
     def __init__(self, temporary: Path | None = None) -> None:
         """`temporary` is removed with the node, also after SIGKILL."""
@@ -50,7 +83,8 @@ class Processes:
 
         With `sweep`, whatever carries the same `name` dies with it; without, only its process group does.
         """
-        return Process(argv, {**environment, MARKER: f"{self.token}/{name}"}, folder, sink, sweep)
+        marked = {**environment, MARKER: f"{self.token}/{name}"}
+        return Process(partial(Processes.spawn, argv, marked, folder), marked[MARKER], sink, sweep)
 
     def close(self) -> None:
         """Kill what is left, through the warden, and wait until that is done."""
@@ -62,20 +96,12 @@ class Processes:
 class Process:
     """A running process with its session; `wait` gives the exit code, 128 + n after signal n."""
 
-    def __init__(self, argv: Sequence[str], environment: dict[str, str], folder: Path, sink: Sink, sweep: bool) -> None:
+    def __init__(self, spawn: Callable[[tuple[int, int]], Child], marker: str, sink: Sink, sweep: bool) -> None:
         self._sweeps = sweep
-        self._marker = f"{MARKER}={environment[MARKER]}\0".encode()
+        self._marker = f"{MARKER}={marker}\0".encode()
         outputs = {"stdout": os.pipe(), "stderr": os.pipe()}
         try:
-            self._popen = subprocess.Popen(  # noqa: S603
-                argv,
-                stdin=subprocess.DEVNULL,
-                stdout=outputs["stdout"][1],
-                stderr=outputs["stderr"][1],
-                env=environment,
-                cwd=folder,
-                start_new_session=True,
-            )
+            self._child = spawn((outputs["stdout"][1], outputs["stderr"][1]))
         except OSError:
             for reading, _ in outputs.values():
                 os.close(reading)
@@ -83,7 +109,7 @@ class Process:
         finally:
             for _, writing in outputs.values():
                 os.close(writing)
-        self.pid = self._popen.pid
+        self.pid = self._child.pid
         loop = asyncio.get_running_loop()
         self._exit: asyncio.Future[int] = loop.create_future()
         self._outputs = [_Output(loop, stream, pair[0], sink) for stream, pair in outputs.items()]
@@ -115,7 +141,7 @@ class Process:
         # Not reaped yet, so its process group's number cannot be another's.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
-        code = self._popen.wait()
+        code = self._child.wait()
         os.close(self._pidfd)
         self._last = loop.create_task(self._sweep(code if code >= 0 else 128 - code))
 

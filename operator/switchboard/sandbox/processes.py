@@ -9,8 +9,9 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar, Protocol
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
@@ -64,8 +65,38 @@ class Guard:
         return await self._ended.get()
 
 
+class Child(Protocol):
+    """A process that was started, as `asyncio.subprocess.Process` is one."""
+
+    pid: int
+    stdout: asyncio.StreamReader | None
+
+    @property
+    def returncode(self) -> int | None: ...
+    async def wait(self) -> int: ...
+
+
+Launch = Callable[[Sequence[str], Mapping[str, str], int], Awaitable[Child]]
+"""Starts a command line with an environment and a descriptor for its errors, as its own session."""
+
+
+async def execute(command: Sequence[str], environment: Mapping[str, str], errors: int) -> Child:
+    """How processes are started."""
+    return await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=errors,
+        env=environment,
+        start_new_session=True,  # Ctrl-C reaches the parent alone, which then stops each in order
+        preexec_fn=_die_with_parent,
+    )
+
+
 class Process:
     """One child process, whose output goes to a log file."""
+
+    launch: ClassVar[Launch] = staticmethod(execute)
 
     def __init__(
         self, name: str, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
@@ -75,7 +106,7 @@ class Process:
         self.stopping = False
         self._command = list(command)
         self._environment = {**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})}
-        self._child: asyncio.subprocess.Process | None = None
+        self._child: Child | None = None
         self._reading: asyncio.Task[None] | None = None
         self._first_line: asyncio.Future[str] | None = None
 
@@ -96,15 +127,7 @@ class Process:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self._first_line = asyncio.get_running_loop().create_future()
         with self.log.open("ab") as errors:
-            self._child = await asyncio.create_subprocess_exec(
-                *self._command,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=errors,
-                env=self._environment,
-                start_new_session=True,  # Ctrl-C reaches the parent alone, which then stops each in order
-                preexec_fn=_die_with_parent,
-            )
+            self._child = await Process.launch(self._command, self._environment, errors.fileno())
         self._reading = asyncio.create_task(self._copy_output())
 
     async def _copy_output(self) -> None:

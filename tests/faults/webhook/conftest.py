@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 from tests.integration.webhook.conftest import Databases, MakeRig, api_server, databases, make_rig, number, simulator
 from tests.integration.webhook.rig import Rig, environment
-from tests.integration.webhook.zygote import Zygote
 
 __all__ = ["api_server", "databases", "make_rig", "number", "simulator"]
 
@@ -25,15 +24,8 @@ def backend(request: pytest.FixtureRequest) -> dict[str, str]:
     return {"dsn": databases.dsn()}
 
 
-@pytest.fixture(scope="session")
-def zygote() -> Iterator[Zygote]:
-    """Forks the pods: a test that kills them starts many."""
-    with Zygote() as process:
-        yield process
-
-
 @pytest.fixture
-def make_faulty(make_rig: MakeRig, zygote: Zygote) -> Callable[..., Awaitable[Rig]]:
+def make_faulty(make_rig: MakeRig) -> Callable[..., Awaitable[Rig]]:
     """Makes rigs whose times are short, and whose pods can be told where to die."""
 
     async def make(**more: Any) -> Rig:
@@ -43,6 +35,6 @@ def make_faulty(make_rig: MakeRig, zygote: Zygote) -> Callable[..., Awaitable[Ri
             "MARGIN": str(MARGIN),
             **more.pop("settings", {}),
         }
-        return await make_rig(settings=settings, module=MODULE, zygote=zygote, **more)
+        return await make_rig(settings=settings, module=MODULE, **more)
 
     return make

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from tests.bench.crashes import FORGETFUL, Tally, World, run, told
 from tests.integration.webhook.conftest import Databases
-from tests.integration.webhook.zygote import Zygote
 from tests.postgres import Server
 
 pytestmark = pytest.mark.cluster
@@ -32,23 +31,23 @@ def expect_kept(tally: Tally, backend: str) -> None:
 
 
 async def test_with_a_database_random_crashes_lose_nothing_and_answer_nothing_twice(
-    api_server: Path, simulator: str, zygote: Zygote, databases: Databases, tmp_path: Path
+    api_server: Path, simulator: str, databases: Databases, tmp_path: Path
 ) -> None:
-    tally = await run(World(api_server, simulator, zygote, databases, tmp_path), CRASHES, seed=5, database=4)
+    tally = await run(World(api_server, simulator, databases, tmp_path), CRASHES, seed=5, database=4)
     assert tally.crashes["PostgreSQL"] == CRASHES // 4
     expect_kept(tally, "postgres")
 
 
 async def test_with_custom_resources_random_crashes_lose_nothing_and_answer_nothing_twice(
-    api_server: Path, simulator: str, zygote: Zygote, tmp_path: Path
+    api_server: Path, simulator: str, tmp_path: Path
 ) -> None:
-    expect_kept(await run(World(api_server, simulator, zygote, None, tmp_path), CRASHES, seed=6), "resources")
+    expect_kept(await run(World(api_server, simulator, None, tmp_path), CRASHES, seed=6), "resources")
 
 
 async def test_a_database_that_acknowledges_before_it_writes_is_found_out(
-    api_server: Path, simulator: str, zygote: Zygote, forgetful: Databases, tmp_path: Path
+    api_server: Path, simulator: str, forgetful: Databases, tmp_path: Path
 ) -> None:
     # Only what stands on the last page of the log is lost, and the first loss ends the run.
-    tally = await run(World(api_server, simulator, zygote, forgetful, tmp_path), 50, seed=5, database=1)
+    tally = await run(World(api_server, simulator, forgetful, tmp_path), 50, seed=5, database=1)
     assert tally.lost > 0
     assert not tally.kept

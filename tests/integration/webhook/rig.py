@@ -18,7 +18,6 @@ import aiohttp
 from tests.integration.webhook import views
 from tests.integration.webhook.roads import Road
 from tests.integration.webhook.views import Manifest
-from tests.integration.webhook.zygote import Forked, Zygote
 
 from switchboard.api.runtime import message_path
 from switchboard.kube.client import KubeApi
@@ -48,7 +47,7 @@ class Pod:
     """One webhook process."""
 
     name: str
-    process: Process | Forked
+    process: Process
     url: str
     health: str
 
@@ -117,8 +116,6 @@ class Rig:
     settings: dict[str, str]
     module: str
     """What is run, as `python -m`."""
-    zygote: Zygote | None
-    """Forks the pods, where it matters how long a start takes."""
     dsn: str | None = None
     """The database, with backend Postgres."""
     reader: PostgresLog | None = None
@@ -161,8 +158,11 @@ class Rig:
             )
         )
         port, health = free_port(), free_port()
-        process = self._process(
+        arguments = ["webhook", "serve"] if self.module == MODULE else ["serve"]
+        process = Process(
             name,
+            [sys.executable, "-m", self.module, *arguments],
+            self.directory / f"{name}.log",
             {
                 "KUBECONFIG": str(self.kubeconfig),
                 "SWITCHBOARD_CONFIG": str(config),
@@ -184,13 +184,6 @@ class Rig:
             await pod.ready()
             self.road.pods.append(pod.url)
         return pod
-
-    def _process(self, name: str, environment: dict[str, str]) -> Process | Forked:
-        log = self.directory / f"{name}.log"
-        if self.zygote is not None:
-            return self.zygote.process(name, self.module, log, environment)
-        arguments = ["webhook", "serve"] if self.module == MODULE else ["serve"]
-        return Process(name, [sys.executable, "-m", self.module, *arguments], log, environment)
 
     def leave(self, pod: Pod) -> None:
         """Takes a pod out of the road."""
@@ -297,7 +290,6 @@ async def rig(
     spec: Manifest | None = None,
     settings: Mapping[str, str] | None = None,
     module: str = MODULE,
-    zygote: Zygote | None = None,
     dsn: str | None = None,
     **template: Any,
 ) -> AsyncIterator[Rig]:
@@ -322,7 +314,6 @@ async def rig(
         log or {},
         dict(settings or {}),
         module,
-        zygote,
         dsn,
     )
     if dsn is not None:
