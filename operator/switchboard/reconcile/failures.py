@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -87,11 +88,25 @@ def _ended(container: Json) -> str | None:
     for state in (container.get("state", {}), container.get("lastState", {})):
         ended = state.get("terminated") or {}
         if ended and (ended.get("exitCode") or ended.get("signal")):
-            said = _short(ended.get("message", ""))
+            said = _short(_words(ended.get("message", "")))
             how = ended.get("reason") or "Error"
             code = f"exit code {ended['exitCode']}" if ended.get("exitCode") else f"signal {ended.get('signal')}"
             return said or f"{how} ({code})"
     return None
+
+
+def _words(message: str) -> str:
+    """A termination message's sentence: of a log's end, which the kubelet takes where a container left none, the last
+    line's. Its times would make another condition of every restart."""
+    for line in reversed(message.splitlines()):
+        try:
+            told = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(told, dict) and isinstance(told.get("message"), str):
+            trace = str(told.get("exception", "")).strip()
+            return f"{told['message']}: {trace.rpartition(chr(10))[2]}" if trace else str(told["message"])
+    return message
 
 
 def _unready(pods: Sequence[Json]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -44,11 +45,22 @@ def test_no_replicas_are_available_at_once() -> None:
 
 
 FAILED = {"exitCode": 1, "reason": "Error", "message": "SWITCHBOARD: rule 3 is no regular expression"}
+LOGGED = "\n".join(
+    [
+        'a line that was cut"}',
+        json.dumps({"time": "2026-11-22T12:00:00.123+00:00", "message": "it begins"}),
+        json.dumps({"message": "rule 3 is no regular expression", "exception": "Trace:\n a\nValueError: three\n"}),
+    ]
+)
 CAUSES = {
     "the check": (pod(init={"state": {"terminated": FAILED}}), "rule 3 is no regular expression"),
     "the check, waiting to be restarted": (
         pod(init={"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": {"terminated": FAILED}}),
         "rule 3 is no regular expression",
+    ),
+    "the check, of which only the log's end is known": (
+        pod(init={"state": {"terminated": {**FAILED, "message": LOGGED}}}),
+        "The check before its start failed: rule 3 is no regular expression: ValueError: three",
     ),
     "an image": (
         pod(main={"image": "x:1", "state": {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off"}}}),
