@@ -69,8 +69,8 @@ class Api:
             return [json.loads(line) for line in itertools.islice(response, count)]
 
     def until(self, path: str, holds: Callable[[Reply], bool]) -> Reply:
-        """Ask until the answer is as wanted, for ten seconds at most."""
-        deadline = time.monotonic() + 10
+        """Ask until the answer is as wanted, for half a minute at most."""
+        deadline = time.monotonic() + 30
         while not holds(reply := self("GET", path)):
             assert time.monotonic() < deadline, reply.body
         return reply
