@@ -8,7 +8,6 @@ import os
 from datetime import datetime
 
 from switchboard.api.agent import Agent, AgentRevision, AgentTemplate
-from switchboard.api.connector import TwilioConnector
 from switchboard.api.meta import ANNOTATION_AWAITED, API_VERSION, LABEL_AGENT, LABEL_REVISION
 from switchboard.api.reasons import AgentReason
 from switchboard.controller.context import AGENT, Context
@@ -19,7 +18,8 @@ from switchboard.controller.queue import Key
 from switchboard.kube import resources
 from switchboard.kube.errors import AlreadyExists, Conflict, Forbidden, Invalid, NotFound
 from switchboard.kube.resources import Object
-from switchboard.reconcile import agents, binding, failures, revisions, routes, secrets, workloads
+from switchboard.reconcile import agents, binding, failures, hosts, revisions, routes, secrets, workloads
+from switchboard.reconcile.facts import ConnectorFacts
 from switchboard.reconcile.outcome import Event, Mend, Problem
 from switchboard.reconcile.revisions import Known, Plan, Workload
 
@@ -192,7 +192,8 @@ class AgentReconciler:
             needed = [*secrets.template_uses(revision.spec), *secrets.log_uses(log_spec)]
             uses = [*needed, *self._connector_uses(agent, revision)]
             facts = await self._context.secrets.facts(agent.metadata.namespace, (use.secret for use in uses))
-            problem = secrets.problem(needed, facts, agent.metadata.namespace)
+            problem = hosts.problem(revision.spec, settings.engine_hosts)
+            problem = problem or secrets.problem(needed, facts, agent.metadata.namespace)
             if problem is None:
                 key = await self._contact_key(agent.metadata.namespace)
                 wanted = workloads.Revision(agent, revision, log_spec, uses, facts, key)
@@ -222,13 +223,12 @@ class AgentReconciler:
         uses = []
         for route in revision.spec.connectors:
             connector = self._connector(agent, route.name)
-            if connector is not None and connector.status.agent in (None, agent.metadata.name):
-                uses.append(secrets.connector_use(route.name, connector.spec.credentials.secret_ref.name))
+            if connector is not None and connector.agent in (None, agent.metadata.name):
+                uses.append(secrets.connector_use(route.name, connector.secret))
         return uses
 
-    def _connector(self, agent: Agent, name: str) -> TwilioConnector | None:
-        found = self._context.store.model(TwilioConnector, resources.TWILIO_CONNECTORS, agent.metadata.namespace, name)
-        return found if found is not None and found.metadata.deletion_timestamp is None else None
+    def _connector(self, agent: Agent, name: str) -> ConnectorFacts | None:
+        return self._context.store.connector(agent.metadata.namespace, name)
 
     async def _remove_optional(self, agent: Agent, revision: AgentRevision) -> None:
         """Removes what an earlier version of the operator, or of its settings, wanted and this one does not."""
@@ -267,9 +267,9 @@ class AgentReconciler:
         result = {}
         for route in revision.spec.connectors:
             connector = self._connector(agent, route.name)
-            if connector is None or connector.status.agent not in (None, agent.metadata.name):
+            if connector is None or connector.agent not in (None, agent.metadata.name):
                 continue
-            address = binding.public_url(connector, settings.public_url, settings.allowed_hosts)
+            address = binding.public_url(connector.public_url, settings.public_url, settings.allowed_hosts)
             if isinstance(address, str):
                 result[route.name] = address
         return result

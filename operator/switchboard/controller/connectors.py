@@ -8,7 +8,6 @@ import logging
 import random
 from datetime import datetime, timedelta
 
-from switchboard.api.agent import Agent, AgentRevision
 from switchboard.api.connector import TwilioConnector
 from switchboard.api.meta import FINALIZER
 from switchboard.api.reasons import ConditionType, ConnectorReason
@@ -118,7 +117,7 @@ class ConnectorReconciler:
             self._repairs.pop(key, None)
         seen = Seen(
             binding=self._bind(connector),
-            address=binding.public_url(connector, settings.public_url, settings.allowed_hosts),
+            address=binding.public_url(connector.spec.public_url, settings.public_url, settings.allowed_hosts),
             account=Account(""),
             repairs=tuple(self._repairs.get(key, ())),
             interval=interval,
@@ -148,18 +147,8 @@ class ConnectorReconciler:
 
     def _bind(self, connector: TwilioConnector) -> Binding:
         store, namespace = self._context.store, connector.metadata.namespace
-        living: list[Agent] = []
-        live: dict[str, AgentRevision] = {}
-        for name in store.naming(namespace, connector.metadata.name):
-            agent = store.model(Agent, resources.AGENTS, namespace, name)
-            if agent is None or agent.metadata.deletion_timestamp is not None:
-                continue
-            living.append(agent)
-            if agent.status.live_revision is not None:
-                revision = store.model(AgentRevision, resources.AGENT_REVISIONS, namespace, agent.status.live_revision)
-                if revision is not None:
-                    live[agent.metadata.name] = revision
-        return binding.bind(connector, living, live)
+        names = store.naming(namespace, connector.metadata.name)
+        return binding.bind(connector, [it for name in names if (it := store.agent(namespace, name)) is not None])
 
     def _rolled_out(self, connector: TwilioConnector, bound: Binding) -> str | None:
         """The version of the credentials that all pods of the live revision run with, if it is the current one."""

@@ -98,7 +98,7 @@ class Releaser:
     def _is_ours(self, connector: TwilioConnector, url: str) -> bool:
         """Whether a URL is the one that we registered for this very connector."""
         settings, status = self._context.settings, connector.status
-        address = binding.public_url(connector, settings.public_url, settings.allowed_hosts)
+        address = binding.public_url(connector.spec.public_url, settings.public_url, settings.allowed_hosts)
         ours = {connectors.wanted_url(connector, address), status.webhook_url}
         ours |= {entry.webhook_url for entry in status.channels}
         return webhooks.points_here(url, connector) and any(webhooks.same_address(url, known) for known in ours)

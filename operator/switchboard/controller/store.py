@@ -30,6 +30,7 @@ from switchboard.kube.resources import (
     ResourceType,
 )
 from switchboard.reconcile.compare import ANNOTATION_APPLIED
+from switchboard.reconcile.facts import AgentFacts, ConnectorFacts, agent_facts, connector_facts
 
 MODELS: Mapping[str, type[Resource]] = {
     AGENTS.plural: Agent,
@@ -200,6 +201,27 @@ class Store:
         """An object of ours as its model; None if there is none, or it cannot be read by this version."""
         obj = self.get(resource, namespace, name)
         return None if obj is None else self.read(kind, resource, obj)
+
+    def connector(self, namespace: str, name: str) -> ConnectorFacts | None:
+        """What an Agent reads of a connector; None if there is none, it goes, or it cannot be read by this version."""
+        obj = self.get(TWILIO_CONNECTORS, namespace, name)
+        if obj is None or obj["metadata"].get("deletionTimestamp"):
+            return None
+        try:
+            return connector_facts(obj)
+        except (KeyError, TypeError, AttributeError):
+            return None
+
+    def agent(self, namespace: str, name: str) -> AgentFacts | None:
+        """What a connector reads of an Agent; None if there is none, it goes, or it cannot be read by this version."""
+        obj = self.get(AGENTS, namespace, name)
+        if obj is None or obj["metadata"].get("deletionTimestamp"):
+            return None
+        live = (obj.get("status") or {}).get("liveRevision")
+        try:
+            return agent_facts(obj, self.get(AGENT_REVISIONS, namespace, live) if live else None)
+        except (KeyError, TypeError, AttributeError):
+            return None
 
     def read(self, kind: type[M], resource: ResourceType, obj: Object) -> M | None:
         """The model of an object of ours, read once for each of its versions while it is among the last that were."""

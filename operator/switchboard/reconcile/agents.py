@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from switchboard.api.agent import Agent, AgentRevision, ConversationLogSpec, PostgresLog, RevisionState
-from switchboard.api.connector import TwilioConnector
 from switchboard.api.meta import Condition, SecretKeyReference
 from switchboard.api.reasons import AgentReason, ConditionType, ConnectorReason
 from switchboard.reconcile.conditions import Conditions, Json, timestamp
+from switchboard.reconcile.facts import ConnectorFacts
 from switchboard.reconcile.outcome import Event, Mend, Problem
 from switchboard.reconcile.revisions import Plan, Workload
 
@@ -31,7 +31,7 @@ class Decision:
 class Seen:
     """What was observed of an Agent besides its revisions."""
 
-    connectors: Mapping[str, TwilioConnector | None] = field(default_factory=dict)
+    connectors: Mapping[str, ConnectorFacts | None] = field(default_factory=dict)
     """Those that the live or wanted revision names; None where there is none."""
     workloads: Mapping[str, Workload] = field(default_factory=dict)
     url: str | None = None
@@ -128,7 +128,7 @@ def _connectors(agent: Agent, seen: Seen) -> tuple[list[dict[str, str]], Problem
     return summaries, next(iter(problems), None)
 
 
-def _connector(agent: Agent, name: str, connector: TwilioConnector | None) -> tuple[str, Problem | None]:
+def _connector(agent: Agent, name: str, connector: ConnectorFacts | None) -> tuple[str, Problem | None]:
     namespace = agent.metadata.namespace
     if connector is None:
         message = (
@@ -136,21 +136,20 @@ def _connector(agent: Agent, name: str, connector: TwilioConnector | None) -> tu
             "Create it, or take it out."
         )
         return AgentReason.CONNECTOR_MISSING, Problem(AgentReason.CONNECTOR_MISSING, message, Mend.ARRIVE)
-    holder = connector.status.agent
+    holder = connector.agent
     if holder is not None and holder != agent.metadata.name:
         message = (
             f"The TwilioConnector {name} belongs to the Agent {holder}. Take it out of one of the two Agents: "
             f"a connector has one."
         )
         return AgentReason.CONNECTOR_TAKEN, Problem(AgentReason.CONNECTOR_TAKEN, message)
-    ready = next((it for it in connector.status.conditions if it.type == ConditionType.READY), None)
+    ready = connector.ready
     if ready is None:
         return CHECKING, Problem(AgentReason.CONNECTORS_NOT_READY, f"{name} is being checked.", Mend.WAIT)
     if ready.status == "True":
         return ready.reason, None
-    stalled = any(it.type == ConditionType.STALLED and it.status == "True" for it in connector.status.conditions)
     message = f"{name}: {ready.message}" if ready.message else f"{name}: {ready.reason}"
-    mend = Mend.PERSON if stalled else Mend.WAIT
+    mend = Mend.PERSON if connector.stalled else Mend.WAIT
     return ready.reason, Problem(AgentReason.CONNECTORS_NOT_READY, message, mend)
 
 

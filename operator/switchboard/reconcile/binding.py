@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from switchboard.api.agent import Agent, AgentRevision
 from switchboard.api.connector import TwilioConnector
 from switchboard.api.hosts import host_allowed, host_of
-from switchboard.api.reasons import AgentReason, ConditionType, ConnectorReason
+from switchboard.api.reasons import ConnectorReason
 from switchboard.api.runtime import message_path
+from switchboard.reconcile.facts import AgentFacts
 from switchboard.reconcile.outcome import Mend, Problem
 
 OVERRIDES = "#ct=2000&rt=3000&rc=5&rp=ct,rt,5xx"
@@ -28,29 +28,26 @@ class Binding:
     problem: Problem | None = None
 
 
-def bind(connector: TwilioConnector, agents: Sequence[Agent], live: Mapping[str, AgentRevision]) -> Binding:
+def bind(connector: TwilioConnector, agents: Sequence[AgentFacts]) -> Binding:
     """Who holds a connector: the Agent that holds it, as long as its live revision names it; else the oldest that does.
 
     Args:
         connector: The connector.
         agents: The Agents of its namespace that are not being deleted.
-        live: Each Agent's live revision, by the Agent's name.
     """
     name = connector.metadata.name
-    serving = [agent for agent in agents if _names(live.get(agent.metadata.name), name)]
-    holding = [agent for agent in serving if agent.metadata.name == connector.status.agent]
+    serving = [agent for agent in agents if name in agent.live_names]
+    holding = [agent for agent in serving if agent.name == connector.status.agent]
     chosen = next(iter(holding or sorted(serving, key=_age)), None)
     if chosen is not None:
-        if not _reached(chosen, name):
-            message = f"The route to the Agent {chosen.metadata.name} is being made."
+        if name not in chosen.listed:  # it lists those that it has made its route for
+            message = f"The route to the Agent {chosen.name} is being made."
             return Binding(problem=Problem(ConnectorReason.WAITING_FOR_AGENT, message, Mend.WAIT))
-        return Binding(chosen.metadata.name, chosen.status.live_revision)
-    waiting = sorted(
-        (agent for agent in agents if any(route.name == name for route in agent.spec.template.connectors)), key=_age
-    )
+        return Binding(chosen.name, chosen.live_revision)
+    waiting = sorted((agent for agent in agents if name in agent.names), key=_age)
     if waiting:
-        message = f"The Agent {waiting[0].metadata.name} names this connector and has no live revision yet that does."
-        stalled = next((it for it in waiting[0].status.conditions if it.type == ConditionType.STALLED), None)
+        message = f"The Agent {waiting[0].name} names this connector and has no live revision yet that does."
+        stalled = waiting[0].stalled
         if stalled is not None:
             message += f" It says: {stalled.message}"
         return Binding(problem=Problem(ConnectorReason.WAITING_FOR_AGENT, message, Mend.WAIT))
@@ -61,32 +58,19 @@ def bind(connector: TwilioConnector, agents: Sequence[Agent], live: Mapping[str,
     return Binding(problem=Problem(ConnectorReason.AGENT_NOT_BOUND, message, Mend.ARRIVE))
 
 
-def _names(revision: AgentRevision | None, connector: str) -> bool:
-    return revision is not None and any(route.name == connector for route in revision.spec.connectors)
+def _age(agent: AgentFacts) -> tuple[str, str]:
+    return (agent.created, agent.name)
 
 
-def _reached(agent: Agent, connector: str) -> bool:
-    """Whether the Agent has made its route since it knows of the connector: that is when it lists it."""
-    return any(
-        summary.name == connector and summary.status != AgentReason.CONNECTOR_MISSING
-        for summary in agent.status.connectors
-    )
-
-
-def _age(agent: Agent) -> tuple[float, str]:
-    created = agent.metadata.creation_timestamp
-    return (created.timestamp() if created is not None else 0.0, agent.metadata.name)
-
-
-def public_url(connector: TwilioConnector, operator_url: str | None, allowed: Collection[str]) -> str | Problem:
-    """The address below which Twilio reaches this connector."""
-    url = connector.spec.public_url or operator_url
+def public_url(own: str | None, operator_url: str | None, allowed: Collection[str]) -> str | Problem:
+    """The address below which Twilio reaches a connector whose `spec.publicURL` is `own`."""
+    url = own or operator_url
     if not url:
         message = (
             "Twilio needs a public address to post to. Set spec.publicURL, or publicURL in the operator's Helm values."
         )
         return Problem(ConnectorReason.PUBLIC_URL_MISSING, message)
-    if connector.spec.public_url and not host_allowed(url, [operator_url], allowed):
+    if own and not host_allowed(url, [operator_url], allowed):
         return Problem(ConnectorReason.HOST_NOT_ALLOWED, _not_allowed("spec.publicURL", url))
     return url.rstrip("/")
 

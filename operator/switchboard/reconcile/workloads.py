@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
 from switchboard.api import runtime
 from switchboard.api.agent import Agent, AgentRevision, ConversationLogSpec, Webhook
 from switchboard.api.meta import ANNOTATION_CHECKSUM, API_VERSION, GROUP, LABEL_AGENT, LABEL_REVISION
@@ -130,8 +132,9 @@ def _config_map(revision: Revision, platform: Platform) -> Json:
         allowed_hosts=list(platform.allowed_hosts),
         twilio_base_url=platform.twilio_base_url,
     )
-    text = json.dumps(config.manifest(), indent=2, ensure_ascii=False, sort_keys=True)
-    return _object(revision, "v1", "ConfigMap", data={"webhook.json": text + "\n"})
+    layout = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
+    text = orjson.dumps(config.manifest(), option=layout).decode()
+    return _object(revision, "v1", "ConfigMap", data={"webhook.json": text})
 
 
 def _service_account(revision: Revision) -> Json:

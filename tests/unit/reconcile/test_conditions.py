@@ -69,15 +69,15 @@ def test_what_the_same_commit_may_bring_is_waited_for_and_then_stalled() -> None
     problem = Problem("CredentialsMissing", "…", Mend.ARRIVE)
     first = after()
     first.progress(problem)
-    waiting = first.of(ConditionType.RECONCILING)
-    assert waiting is not None
+    (waiting,) = first.manifest()
+    assert waiting["type"] == "Reconciling"
     soon = after(waiting, minutes=0.4)
     soon.progress(problem)
     assert soon.of(ConditionType.RECONCILING) is not None
     late = after(waiting, minutes=0.6)
     late.progress(problem)
-    stalled = late.of(ConditionType.STALLED)
-    assert stalled is not None
+    (stalled,) = late.manifest()
+    assert stalled["type"] == "Stalled"
     still = after(stalled, minutes=1)
     still.progress(problem)
     assert still.of(ConditionType.STALLED) is not None
