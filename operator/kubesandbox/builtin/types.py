@@ -94,7 +94,8 @@ def decoder(name: str) -> Decode:
         if not isinstance(value, dict):
             raise _wrong(value, path, struct, f"v1.{struct}")
         if len(value.keys() - fields.keys()):
-            unknown.extend(_join(path, key) for key in value if key not in fields)
+            place = _KEY.sub(r".\1", path)
+            unknown.extend(_join(place, key) for key in value if key not in fields)
         result: Object = {}
         for key, spec, inner in prepared:
             given = value.get(key)
@@ -112,6 +113,10 @@ def decoder(name: str) -> Decode:
         return result
 
     return decode
+
+
+#: A map's key in a path: told where a field is unknown, left out where Go names the field of a wrong type.
+_KEY = re.compile(r"\[\0(.*?)\0\]")
 
 
 def _join(path: str, key: str) -> str:
@@ -211,7 +216,15 @@ def _map_decoder(kind: str, struct: str) -> Decode:
             raise _wrong(value, path, struct, wanted)
         return {key: inner(item, path, unknown) if item is not None else empty for key, item in sorted(value.items())}
 
-    return decode
+    def decode_structs(value: Json, path: str, unknown: list[str]) -> Json:
+        if not isinstance(value, dict):
+            raise _wrong(value, path, struct, wanted)
+        return {
+            key: inner(item, f"{path}[\0{key}\0]", unknown) if item is not None else None
+            for key, item in sorted(value.items())
+        }
+
+    return decode_structs if kind.startswith("map:#") else decode
 
 
 _INTEGERS = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1)}

@@ -156,7 +156,7 @@ def _version(versions: list[Object], index: int) -> Iterator[Cause]:
     path, name = f"spec.versions[{index}]", version.get("name") or ""
     if wrong := names.dns1035(name):
         yield causes.invalid(f"{path}.name", name, ",".join(wrong))
-        if index == 0:  # the internal type has the first one's name once more
+        if index == 0 and name:  # the internal type has the first one's name once more
             yield causes.invalid("spec.version", name, ",".join(wrong))
     if version.get("deprecationWarning") and not version.get("deprecated"):
         text = "can only be set for deprecated versions"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -77,7 +78,7 @@ class Node:
 
 @cache
 def compile_pattern(pattern: str) -> Callable[[str], object]:
-    """An unanchored RE2 search. `ValueError` for what is no RE2 expression."""
+    """An unanchored RE2 search. `ValueError` for what is no RE2 expression, as Go's regexp words it."""
     import re2
 
     options = re2.Options()
@@ -86,8 +87,33 @@ def compile_pattern(pattern: str) -> Callable[[str], object]:
         search: Callable[[str], object] = re2.compile(pattern, options).search
     except re2.error as wrong:
         detail = wrong.args[0] if wrong.args else "invalid"
-        raise ValueError(detail.decode() if isinstance(detail, bytes) else str(detail)) from None
+        raise ValueError(_as_go(detail.decode() if isinstance(detail, bytes) else str(detail), pattern)) from None
+    if _ANY_BYTE.search(pattern):
+        raise ValueError("invalid escape sequence: `\\C`")
     return search
+
+
+#: What RE2 knows and Go does not.
+_ANY_BYTE = re.compile(r"(?<!\\)(?:\\\\)*\\C")
+_GO_WORDS = {
+    "missing ]": "missing closing ]",
+    "missing )": "missing closing )",
+    "no argument for repetition operator": "missing argument to repetition operator",
+    "invalid repetition size": "invalid repeat count",
+    "bad repetition operator": "invalid nested repetition operator",
+    "invalid perl operator": "invalid or unsupported Perl syntax",
+    "invalid named capture group": "invalid named capture",
+}
+
+
+def _as_go(detail: str, pattern: str) -> str:
+    """RE2's message in the words of its Go port."""
+    if detail.startswith("trailing \\"):
+        return "trailing backslash at end of expression: ``"
+    what, colon, part = detail.partition(": ")
+    if part in {"(?<=", "(?<!"}:  # to Go the beginning of a name
+        what, part = "invalid named capture group", pattern[pattern.find(part) :]
+    return f"{_GO_WORDS.get(what, what)}{colon}" + (f"`{part}`" if colon else "")
 
 
 def read(schema: Mapping[str, Any]) -> Node:

@@ -10,9 +10,10 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
-from kubesandbox.schema.cel.errors import CompileError
+from kubesandbox.schema.cel import literals, macros
+from kubesandbox.schema.cel.errors import CompileError, InstantiationError
+from kubesandbox.schema.cel.macros import Scope, Typed
 from kubesandbox.schema.cel.signatures import Signature, signatures
 from kubesandbox.schema.cel.syntax import Call, Expr, Ident, Index, ListOf, Literal, MapOf, Select, parse, where
 from kubesandbox.schema.cel.types import (
@@ -31,22 +32,17 @@ from kubesandbox.schema.cel.types import (
     map_of,
     optional_of,
 )  # fmt: skip
+from kubesandbox.schema.cel.values import escape
 
 _LITERALS = {"string": STRING, "bytes": BYTES, "int": INT, "uint": UINT, "float": DOUBLE, "bool": BOOL, "null": NULL}
 _TYPE_NAMES = {"int", "uint", "double", "bool", "string", "bytes", "list", "map", "null_type", "type"}
 _INFIX = {"@in": "in"} | {f"_{o}_": o for o in ("&&", "||", "==", "!=", "<", "<=", ">", ">=", "+", "-", "*", "/", "%")}
-_MACROS = {"all": 2, "exists": 2, "exists_one": 2, "existsOne": 2, "filter": 2, "map": 2, "sortBy": 2}
-_NOT_HERE = {"transformList", "transformMap", "transformMapEntry", "authorizer"}
+#: Functions of admission policies' `authorizer`, of which a schema's rules have none.
+_AUTHORIZER = frozenset({"path", "group", "resource", "subresource", "namespace", "name", "serviceAccount", "check",
+    "allowed", "reason", "error", "errored", "fieldSelector", "labelSelector"})  # fmt: skip
 #: Values that the library holds as maps, or that are equal in any order: compared by a function of ours.
 _OPAQUE = {"quantity", "ip", "cidr", "url", "semver"}
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-
-class Typed(NamedTuple):
-    """A checked part: its type, and its text for the library."""
-
-    type: CelType
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +65,11 @@ def check(source: str, variables: Mapping[str, CelType]) -> Checked:
     """The expression, checked. `CompileError` with all that is wrong, as cel-go words it."""
     checker, tree = _Checker(source, variables), parse(source)
     typed = checker.visit(tree, {})
+    checker.errors = checker.errors or checker.late
     if checker.errors:
-        raise CompileError("\n".join(checker.errors))
+        raise CompileError("\n".join(text for _, text in sorted(checker.errors, key=lambda it: it[0])))
+    if checker.unready:
+        raise InstantiationError(checker.unready)
     return Checked(
         typed.type,
         typed.text,
@@ -82,21 +81,23 @@ def check(source: str, variables: Mapping[str, CelType]) -> Checked:
     )
 
 
-Scope = Mapping[str, CelType]
-
-
 class _Checker:
     def __init__(self, source: str, variables: Mapping[str, CelType]) -> None:
         self.source, self.variables = source, variables
-        self.errors: list[str] = []
+        self.errors: list[tuple[int, str]] = []
         self.names: set[str] = set()
         self.functions: set[str] = set()
         self.types: dict[int, CelType] = {}
         self.fitting: list[Signature] = []
+        #: What is looked at once all types fit.
+        self.late: list[tuple[int, str]] = []
+        self.unready = ""
+        #: Within `format`'s arguments, the only place where literals may be mixed.
+        self.mixed = 0
         self.overloads: dict[int, tuple[str, tuple[Signature, ...]]] = {}
 
     def wrong(self, at: int, message: str) -> Typed:
-        self.errors.append(where(self.source, at, message))
+        self.errors.append((at, where(self.source, at, message)))
         return Typed(DYN, "null")
 
     def ours(self, name: str, *args: str) -> str:
@@ -134,7 +135,9 @@ class _Checker:
             return DYN
         first = items[0].type
         for tree, item in zip(trees, items, strict=True):
-            if not (accepts(first, item.type) and accepts(item.type, first)):
+            if self.mixed and item.type != first:
+                return DYN
+            if item.type != first and not (_holds_dyn(first) and accepts(first, item.type)):
                 self.wrong(tree.at, f"expected type '{first}' but found '{item.type}'")
                 return DYN
         return first
@@ -149,7 +152,7 @@ class _Checker:
 
     def _ident(self, tree: Ident, scope: Scope) -> Typed:
         if tree.name in scope:
-            return Typed(scope[tree.name], tree.name)
+            return scope[tree.name]
         if tree.name in self.variables:
             self.names.add(tree.name)
             return Typed(self.variables[tree.name], tree.name)
@@ -157,27 +160,30 @@ class _Checker:
             return Typed(TYPE, tree.name)
         return self.wrong(tree.at, f"undeclared reference to '{tree.name}' (in container '')")
 
-    def _field(self, type_: CelType, tree: Select) -> CelType:
+    def _field(self, type_: CelType, tree: Select, at: int | None = None) -> CelType:
+        at = tree.at if at is None else at
         if type_.fields is not None:
-            if tree.name not in type_.fields:
-                self.wrong(tree.at, f"undefined field '{tree.name}'")
+            name = _held_as(tree.name, type_.fields)
+            if name not in type_.fields:
+                self.wrong(at, f"undefined field '{tree.name}'")
                 return DYN
-            return type_.fields[tree.name]
+            return type_.fields[name]
         if type_.name == "map":
             return type_.of[1]
         if type_.name != "dyn":
-            self.wrong(tree.at, f"type '{type_}' does not support field selection")
+            self.wrong(at, f"type '{type_}' does not support field selection")
         return DYN
 
-    def _select(self, tree: Select, operand: Typed) -> Typed:
+    def _select(self, tree: Select, operand: Typed, at: int | None = None) -> Typed:
         if tree.optional or operand.type.name == "optional":
             inner = operand.type.of[0] if operand.type.name == "optional" else operand.type
             return Typed(
                 optional_of(self._field(inner, tree)), self.ours("select", operand.text, json.dumps(tree.name))
             )
-        field = self._field(operand.type, tree)
+        field = self._field(operand.type, tree, at)
         if operand.type.fields is not None or _selectable(tree.name):
-            return Typed(field, f"{operand.text}.{tree.name}")
+            name = _held_as(tree.name, operand.type.fields or {})
+            return Typed(field, f"{operand.text}.{name}")
         return Typed(field, f"{operand.text}[{json.dumps(tree.name)}]")
 
     def _index(self, tree: Index, scope: Scope) -> Typed:
@@ -191,8 +197,6 @@ class _Checker:
         return Typed(result[0] if result else DYN, f"{operand.text}[{index.text}]")
 
     def _call(self, tree: Call, scope: Scope) -> Typed:
-        if tree.name in _NOT_HERE or (tree.name in {"all", "exists", "existsOne"} and len(tree.args) == 3):
-            return self.wrong(tree.at, f"{tree.name} with two variables is not supported by this server")
         if tree.target is not None:
             return self._method(tree, tree.target, scope)
         if tree.name == "has":
@@ -200,11 +204,12 @@ class _Checker:
         return self._apply(tree, tree.name, [self.visit(arg, scope) for arg in tree.args], method=False)
 
     def _method(self, tree: Call, target: Expr, scope: Scope) -> Typed:
-        if tree.name in _MACROS and len(tree.args) in {2, 3}:
-            return self._comprehension(tree, target, scope)
-        if tree.name in {"optMap", "optFlatMap"} and len(tree.args) == 2:
-            return self._opt_map(tree, target, scope)
+        macro = macros.written(self, tree, target, scope)
+        if macro is not None:
+            return macro
+        self.mixed += tree.name == "format"
         args = [self.visit(arg, scope) for arg in tree.args]
+        self.mixed -= tree.name == "format"
         space = _dotted(target)
         if space and space.split(".")[0] not in scope and f"{space}.{tree.name}" in signatures():
             return self._apply(tree, f"{space}.{tree.name}", args, method=False)
@@ -212,64 +217,34 @@ class _Checker:
 
     def _has(self, tree: Call, scope: Scope) -> Typed:
         if len(tree.args) != 1 or not isinstance(tree.args[0], Select):
-            return self.wrong(tree.at, "invalid argument to has() macro")
+            at = tree.args[0].at if len(tree.args) == 1 else tree.at
+            return self.wrong(at, "invalid argument to has() macro")
         select = tree.args[0]
         operand = self.visit(select.operand, scope)
         if select.optional or operand.type.name == "optional":
             return Typed(BOOL, f"{self._select(select, operand).text}.hasValue()")
-        typed = self._select(select, operand)
-        return Typed(BOOL, f"has({typed.text})" if typed.text.endswith(f".{select.name}") else
+        typed = self._select(select, operand, tree.at)
+        return Typed(BOOL, f"has({typed.text})" if not typed.text.endswith("]") else
                      f"({json.dumps(select.name)} in {operand.text})")  # fmt: skip
 
-    def _comprehension(self, tree: Call, over: Expr, scope: Scope) -> Typed:
-        variable, *rest = tree.args
-        if not isinstance(variable, Ident):
-            return self.wrong(variable.at, "argument must be a simple name")
-        target = self.visit(over, scope)
-        if target.type.name not in {"list", "map", "dyn"}:
-            return self.wrong(
-                over.at,
-                f"expression of type '{target.type}' cannot be range of a comprehension "
-                "(must be list, map, or dynamic)",
-            )
-        item = target.type.of[0] if target.type.of else DYN
-        inner = {**scope, variable.name: item}
-        parts = [self.visit(part, inner) for part in rest]
-        for part, arg in list(zip(parts, rest, strict=True))[
-            : None if tree.name not in {"map", "sortBy"} else len(rest) - 1
-        ]:
-            if not accepts(BOOL, part.type):
-                self.wrong(arg.at, f"expected type 'bool' but found '{part.type}'")
-        if tree.name == "sortBy":
-            keys = f"{target.text}.map({variable.name}, {parts[0].text})"
-            return Typed(target.type, self.ours("sortBy", target.text, keys))
-        name = "exists_one" if tree.name == "existsOne" else tree.name
-        text = f"{target.text}.{name}({', '.join([variable.name, *(p.text for p in parts)])})"
-        if name == "map":
-            return Typed(list_of(parts[-1].type), text)
-        return Typed(list_of(item) if name == "filter" else BOOL, text)
-
-    def _opt_map(self, tree: Call, over: Expr, scope: Scope) -> Typed:
-        variable, body = tree.args
-        if not isinstance(variable, Ident):
-            return self.wrong(variable.at, "argument must be a simple name")
-        target = self.visit(over, scope)
-        inner = target.type.of[0] if target.type.name == "optional" else DYN
-        typed = self.visit(body, {**scope, variable.name: inner})
-        mapped = f"[{target.text}.value()].map({variable.name}, {typed.text})[0]"
-        flat = tree.name == "optFlatMap"
-        some = mapped if flat else f"optional.of({mapped})"
-        result = typed.type if flat else optional_of(typed.type)
-        return Typed(result, f"({target.text}.hasValue() ? {some} : optional.none())")
-
     def _apply(self, tree: Call, name: str, args: list[Typed], *, method: bool) -> Typed:
-        known = [s for s in signatures().get(name, ()) if s.method == method]
-        if not known:
+        if name in _AUTHORIZER and (not method or args[0].type.name == "dyn"):
+            return Typed(DYN, "null")
+        if name not in signatures() and name not in _AUTHORIZER:
             return self.wrong(tree.at, f"undeclared reference to '{name}' (in container '')")
+        if name in {"_&&_", "_||_"}:
+            for arg, typed in zip(tree.args, args, strict=True):
+                if not accepts(BOOL, typed.type):
+                    self.wrong(arg.at, f"expected type 'bool' but found '{typed.type}'")
+                    return Typed(BOOL, "false")
         found = self._resolve(tree.at, name, [arg.type for arg in args], method=method)
         self.overloads[id(tree)] = name, tuple(self.fitting)
         if found is None:
             return Typed(DYN, "null")
+        if name in {"timestamp", "duration", "matches"} and literals.refused(name, tree.args[-1]):
+            self.late.append((tree.args[-1].at, where(self.source, tree.args[-1].at, f"invalid {name} argument")))
+        if name in {"find", "findAll"} and (said := literals.no_pattern(tree.args[0])):
+            self.unready = said
         special = name in {"_==_", "_!=_", "@in", "_+_"} and any(_special(arg.type) for arg in args)
         return Typed(found[0], self._special(name, args) if special else self._written(found[1], args))
 
@@ -309,7 +284,7 @@ class _Checker:
     ) -> tuple[CelType, Signature] | None:
         """The overload that takes these types, and what it gives."""
         results: list[tuple[CelType, Signature]] = []
-        for signature in signatures()[name]:
+        for signature in signatures().get(name, ()):
             bound: dict[str, CelType] = {}
             fits = signature.method == method and len(signature.parameters) == len(types)
             if fits and all(_unify(p, t, bound) for p, t in zip(signature.parameters, types, strict=True)):
@@ -323,6 +298,15 @@ class _Checker:
         if any(result != results[0][0] for result, _ in results):
             return DYN, next((s for _, s in results if not s.native), results[0][1])
         return results[0]
+
+
+def _held_as(name: str, fields: Mapping[str, CelType]) -> str:
+    """The field that a name means: a word of CEL's grammar may be a field's name, which is kept escaped."""
+    return name if name in fields or escape(name) != f"__{name}__" else f"__{name}__"
+
+
+def _holds_dyn(type_: CelType) -> bool:
+    return any(part.name == "dyn" or _holds_dyn(part) for part in type_.of)
 
 
 def _selectable(name: str) -> bool:

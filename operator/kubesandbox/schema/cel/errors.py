@@ -7,6 +7,10 @@ class CompileError(ValueError):
     """The expression cannot be used; the text says why. kube-apiserver refuses the CRD or the policy."""
 
 
+class InstantiationError(CompileError):
+    """The expression fits all types, and still no program can be made of it."""
+
+
 class EvaluationError(ValueError):
     """The expression failed on these values; the text is cel-go's: `no such key: a`."""
 

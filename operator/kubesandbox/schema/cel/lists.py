@@ -60,15 +60,33 @@ def _contains(items: list[Any], others: list[Any]) -> bool:
     return all(other in items for other in others)
 
 
+def _present(items: list[Any]) -> list[Any]:
+    return [item.value() for item in items if item.has_value()]
+
+
+def _merged(maps: list[dict[Any, Any]]) -> dict[Any, Any]:
+    made: dict[Any, Any] = {}
+    for entry in maps:
+        for key, value in entry.items():
+            if key in made:
+                raise EvaluationError(f"insert failed: key {key} already exists")
+            made[key] = value
+    return made
+
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "distinct": _distinct,
     "first": lambda items: _end(items, 0),
     "flatten": _flatten,
     "isSorted": lambda items: all(a <= b for a, b in pairwise(items)),
+    "keys": lambda held: list(held) if isinstance(held, dict) else list(range(len(held))),
     "last": lambda items: _end(items, -1),
     "lists.range": lambda size: list(range(size)),
     "max": _most,
+    "merged": _merged,
     "min": _least,
+    "optional.unwrap": _present,
+    "pairs": dict,
     "reverse": lambda items: items[::-1],
     "sets.contains": _contains,
     "sets.equivalent": lambda one, other: _contains(one, other) and _contains(other, one),
@@ -77,4 +95,5 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "sort": sorted,
     "sortBy": _sort_by,
     "sum": _sum,
+    "unwrapOpt": _present,
 }

@@ -48,13 +48,17 @@ string.substring(int) string | string.substring(int,int) string
 list(string).join() string | list(string).join(string) string
 string.format(list(dyn)) string | strings.quote(string) string
 string.find(string) string | string.findAll(string) list(string) | string.findAll(string,int) list(string)
-list(A).isSorted() bool | list(A).min() A | list(A).max() A | list(A).sum() A
 list(A).indexOf(A) int | list(A).lastIndexOf(A) int
-list(A).distinct() list(A) | list(A).reverse() list(A) | list(A).sort() list(A)
+list(A).distinct() list(A) | list(A).reverse() list(A)
 list(A).slice(int,int) list(A) | list(A).flatten() list(dyn) | lists.range(int) list(int)
 list(A).first() optional(A) | list(A).last() optional(A)
 sets.contains(list(A),list(A)) bool | sets.equivalent(list(A),list(A)) bool | sets.intersects(list(A),list(A)) bool
 optional.ofNonZeroValue(A) optional(A)
+optional.unwrap(list(optional(A))) list(A) | list(optional(A)).unwrapOpt() list(A)
+timestamp.getFullYear(string) int | timestamp.getMonth(string) int | timestamp.getDayOfYear(string) int
+timestamp.getDayOfMonth(string) int | timestamp.getDate(string) int | timestamp.getDayOfWeek(string) int
+timestamp.getHours(string) int | timestamp.getMinutes(string) int | timestamp.getSeconds(string) int
+timestamp.getMilliseconds(string) int
 url(string) url | isURL(string) bool
 url.getScheme() string | url.getHost() string | url.getHostname() string | url.getPort() string
 url.getEscapedPath() string | url.getQuery() map(string,list(string))
@@ -89,6 +93,12 @@ _OPERATORS = " | ".join([
     "_[_](list(A),int) A | _[_](map(A,B),A) B",
 ])  # fmt: skip
 
+_OF_LISTS = " | ".join([
+    *(f"list({t}).{name}() {t}" for name in ("min", "max") for t in _ORDERED),
+    *(f"list({t}).isSorted() bool | list({t}).sort() list({t})" for t in _ORDERED),
+    *(f"list({t}).sum() {t}" for t in (*_NUMBERS, "duration")),
+])  # fmt: skip
+
 _SPACES = ("strings", "lists", "sets", "optional")
 
 
@@ -107,7 +117,7 @@ class Signature:
 def signatures() -> dict[str, tuple[Signature, ...]]:
     """Overloads by name; those of a namespace have it in the name: `sets.contains`, `ip.isCanonical`."""
     found: dict[str, tuple[Signature, ...]] = {}
-    for text, native in ((_OPERATORS, True), (_NATIVE, True), (_OURS, False)):
+    for text, native in ((_OPERATORS, True), (_NATIVE, True), (_OURS, False), (_OF_LISTS, False)):
         # `_||_` has the separator in its name; no other has it without a space beside it.
         for line in re.split(r"(?<=\w) \| |(?<=\)) \| |\n", text):
             if line.strip():

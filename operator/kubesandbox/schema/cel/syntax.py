@@ -75,6 +75,12 @@ _TOKEN = re.compile(
     |(?P<op>\|\||&&|==|!=|<=|>=|\.\?|\[\?|[-+*/%<>!?:.,()\[\]{}])""",
     re.VERBOSE | re.DOTALL,
 )
+#: What an expression may begin with.
+_STARTS = (
+    "'[', '{', '(', '.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER"
+)
+#: What cel-go's lexer takes along when it gives up: half an operator with what follows it, a string without an end.
+_ODD = re.compile(r"""[=&|].?|["'].*""")
 _RESERVED = frozenset(
     [
         "as",
@@ -124,6 +130,8 @@ def parse(source: str) -> Expr:
 class _Parser:
     def __init__(self, source: str) -> None:
         self.source = source
+        #: What is no token: told before what is then wrong with the rest.
+        self.odd: list[str] = []
         self.tokens = self._tokens()
         self.position = 0
 
@@ -132,14 +140,18 @@ class _Parser:
         while at < len(self.source):
             found = _TOKEN.match(self.source, at)
             if found is None:
-                raise self._error(at, f"Syntax error: token recognition error at: '{self.source[at]}'")
+                odd = _ODD.match(self.source, at)
+                text = odd[0] if odd is not None else self.source[at]
+                self.odd.append(where(self.source, at, f"Syntax error: token recognition error at: '{text}'"))
+                at += len(text)
+                continue
             if found.lastgroup != "space":
                 tokens.append(_Token(str(found.lastgroup), found[0], at))
             at = found.end()
         return [*tokens, _Token("end", "<EOF>", at)]
 
     def _error(self, at: int, message: str) -> CompileError:
-        return CompileError(where(self.source, at, message))
+        return CompileError("\n".join([*self.odd, where(self.source, at, message)]))
 
     @property
     def now(self) -> _Token:
@@ -158,6 +170,8 @@ class _Parser:
         return False
 
     def expect(self, text: str) -> _Token:
+        if self.now.kind == "end":
+            raise self._error(self.now.at, f"Syntax error: missing '{text}' at '<EOF>'")
         if self.now.text != text or self.now.kind != "op":
             raise self._unexpected(f"'{text}'")
         return self.take()
@@ -168,7 +182,11 @@ class _Parser:
     def whole(self) -> Expr:
         tree = self.ternary()
         if self.now.kind != "end":
-            raise self._error(self.now.at, f"Syntax error: extraneous input '{self.now.text}' expecting <EOF>")
+            lone = self.tokens[self.position + 1].kind == "end"
+            what = "extraneous" if lone else "mismatched"
+            raise self._error(self.now.at, f"Syntax error: {what} input '{self.now.text}' expecting <EOF>")
+        if self.odd:
+            raise CompileError("\n".join(self.odd))
         return tree
 
     def ternary(self) -> Expr:
@@ -230,8 +248,11 @@ class _Parser:
 
     def name(self) -> str:
         if self.now.kind == "quoted":
-            return self.take().text[1:-1]
+            raise self._error(self.now.at, "unsupported syntax: '`'")
         if self.now.kind != "ident" or self.now.text in {"true", "false", "null", "in"}:
+            if self.now.kind in {"end", "op"}:
+                shown = "" if self.now.kind == "end" else self.now.text
+                raise self._error(self.now.at, f"Syntax error: no viable alternative at input '.{shown}'")
             raise self._unexpected("IDENTIFIER")
         return self.take().text
 
@@ -240,13 +261,22 @@ class _Parser:
         found: list[Expr] = []
         while not self.takes(end):
             if found:
-                self.expect(",")
+                self._comma(end)
                 if end == "]" and self.takes(end):
                     break
             if self.now.kind == "op" and self.now.text == "?":
                 raise self._error(self.now.at, "optional elements of a list are not supported here")
+            if end == ")" and not found and self.now.kind == "end":
+                raise self._unexpected("{" + _STARTS.replace("'.'", "')', '.'") + "}")
             found.append(self.ternary())
         return found
+
+    def _comma(self, end: str) -> None:
+        if self.now.kind == "end":
+            if end == ")":
+                raise self._error(self.now.at, "Syntax error: missing ')' at '<EOF>'")
+            raise self._unexpected(f"{{'{end}', ','}}")
+        self.expect(",")
 
     def primary(self) -> Expr:
         token = self.take()
@@ -264,8 +294,7 @@ class _Parser:
         if token.text == "{" and token.kind == "op":
             return self.map(token.at)
         self.position -= 1
-        starts = "'[', '{', '(', '.', '-', '!', 'true', 'false', 'null'"
-        raise self._unexpected(f"{{{starts}, NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, IDENTIFIER}}")
+        raise self._unexpected(f"{{{_STARTS}}}")
 
     def identifier(self, token: _Token) -> Expr:
         if token.text in {"true", "false"}:
@@ -283,7 +312,7 @@ class _Parser:
         entries: list[tuple[Expr, Expr]] = []
         while not self.takes("}"):
             if entries:
-                self.expect(",")
+                self._comma("}")
                 if self.takes("}"):
                     break
             if self.now.kind == "op" and self.now.text == "?":

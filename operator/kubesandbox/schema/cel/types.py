@@ -7,6 +7,15 @@ from dataclasses import dataclass, field
 from kubesandbox.schema.cel.values import escape
 from kubesandbox.schema.node import Node
 
+_SHOWN = {
+    "optional": "optional_type",
+    "quantity": "kubernetes.Quantity",
+    "semver": "kubernetes.Semver",
+    "url": "kubernetes.URL",
+    "ip": "net.IP",
+    "cidr": "net.CIDR",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class CelType:
@@ -22,7 +31,7 @@ class CelType:
     def __str__(self) -> str:
         if self.name == "type":
             return "type"
-        shown = {"optional": "optional_type"}.get(self.name, self.name)
+        shown = _SHOWN.get(self.name, self.name)
         return f"{shown}({', '.join(map(str, self.of))})" if self.of else shown
 
 

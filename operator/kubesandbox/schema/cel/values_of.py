@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
+from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from kubesandbox.schema.cel.engine import library
 from kubesandbox.schema.cel.errors import EvaluationError
@@ -56,7 +59,42 @@ def _in(item: Any, items: Any) -> bool:
     return item in items
 
 
+def _part_of(part: str) -> Callable[..., int]:
+    """A timestamp's part in a time zone: a name of the tz database, or an offset such as `-08:00`."""
+
+    def read(time: datetime, zone: str) -> int:
+        return _PARTS[part](time.astimezone(_zone(zone)))
+
+    return read
+
+
+def _zone(name: str) -> tzinfo:
+    offset = re.fullmatch(r"([+-]?)(\d\d):(\d\d)", name)
+    if offset is not None:
+        ahead = timedelta(hours=int(offset[2]), minutes=int(offset[3]))
+        return timezone(-ahead if offset[1] == "-" else ahead)
+    try:
+        return ZoneInfo(name or "UTC")
+    except (KeyError, ValueError, OSError):
+        raise EvaluationError(f"unknown time zone {name}") from None
+
+
+_PARTS: dict[str, Callable[[datetime], int]] = {
+    "getDate": lambda it: it.day,
+    "getDayOfMonth": lambda it: it.day - 1,
+    "getDayOfWeek": lambda it: it.isoweekday() % 7,
+    "getDayOfYear": lambda it: it.timetuple().tm_yday - 1,
+    "getFullYear": lambda it: it.year,
+    "getHours": lambda it: it.hour,
+    "getMilliseconds": lambda it: it.microsecond // 1000,
+    "getMinutes": lambda it: it.minute,
+    "getMonth": lambda it: it.month - 1,
+    "getSeconds": lambda it: it.second,
+}
+
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
+    **{name: _part_of(name) for name in _PARTS},
     "in": _in,
     "merge": _merge,
     "optional.ofNonZeroValue": _non_zero,
