@@ -43,6 +43,9 @@ class OperatorSettings(_Settings):
     """Where Twilio reaches this cluster: `https://agents.example.com`. Connectors may name their own."""
     allowed_hosts: list[str] = []
     """Hosts that a connector's `publicURL` and `api.baseURL` may name besides the public URL's (JSON list)."""
+    engine_hosts: list[str] = []
+    """Hosts that Agents' engines may name: `endpoint.url`, `model.baseURL`, `mcpServers[].url` (JSON list, entries as
+    `allowed_hosts`). Empty: all."""
     namespaces: list[str] = []
     """Namespaces to watch (JSON list). Empty: all."""
     image: str = "switchboard:0.1.0"

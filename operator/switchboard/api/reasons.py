@@ -71,6 +71,7 @@ class AgentReason(StrEnum):
     INSTRUCTIONS_MISSING = "InstructionsMissing"
     SECRET_MISSING = "SecretMissing"  # noqa: S105 - a reason, not a secret
     SECRET_NOT_ALLOWED = "SecretNotAllowed"  # noqa: S105 - a reason, not a secret
+    HOST_NOT_ALLOWED = "HostNotAllowed"
     CONNECTOR_MISSING = "ConnectorMissing"
     CONNECTOR_TAKEN = "ConnectorTaken"
     CONNECTORS_NOT_READY = "ConnectorsNotReady"
