@@ -47,6 +47,12 @@ class Server:
         """Its connection string."""
         return f"postgresql://switchboard@/{database}?host={self.directory}"
 
+    @property
+    def pid(self) -> int:
+        """Of the process that starts all others."""
+        assert self._process is not None
+        return self._process.pid
+
     def tool(self, name: str) -> Path:
         """A program that belongs to it, such as `pgbench`."""
         return self._bin / name

@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AsyncExitStack, ExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
@@ -95,6 +95,16 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def cpu_of_children(pid: int) -> float:
+    """Seconds of CPU that a process and those it started have used: PostgreSQL has one for each connection, and some of
+    its own."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+    return sum(cpu_seconds(one) for one in [pid, *(child for child, parent in parents.items() if parent == pid)])
+
+
 @contextmanager
 def server(*command: str, environment: Mapping[str, str] | None = None) -> Iterator[int]:
     """A process that ends with the block; its id."""
@@ -130,7 +140,7 @@ async def load(port: int, file: Path, *, seconds: float, rate: float | None = No
     out, _ = await child.communicate()
     said = json.loads(out)
     assert set(said["statuses"]) == {"200"}, said["statuses"]
-    return {name: said[name] for name in ("answered", "per_second", "p50", "p99")}
+    return {name: said[name] for name in ("answered", "per_second", "p50", "p99", "cpu")}
 
 
 class Bench:
@@ -148,8 +158,12 @@ class Bench:
         ports = [urlsplit(pod.url).port or 0 for pod in self.pods[:number]]
         files = [self.requests.file(int(12_000 * self.seconds / number)) for _ in ports]
         before = cpu_seconds(self.pods[0].process.pid)
+        database = cpu_of_children(self.database.pid)
         done = await asyncio.gather(*(load(p, f, seconds=self.seconds) for p, f in zip(ports, files, strict=True)))
+        answered = sum(one["answered"] for one in done)
         self.cpu["pod"] = (cpu_seconds(self.pods[0].process.pid) - before) / done[0]["answered"]
+        self.cpu["PostgreSQL"] = (cpu_of_children(self.database.pid) - database) / answered
+        self.cpu["load"] = sum(one["cpu"] for one in done) / answered
         return sum(one["per_second"] for one in done)
 
     async def slow_disk(self) -> float:
@@ -181,6 +195,7 @@ class Bench:
             before = cpu_seconds(pid)
             done = await load(port, file, seconds=self.seconds)
             self.cpu["bare"] = (cpu_seconds(pid) - before) / done["answered"]
+            self.cpu["bareload"] = done["cpu"] / done["answered"]
             return done["per_second"]
 
     async def flask(self, *, pooled: bool) -> float:

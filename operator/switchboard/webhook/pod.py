@@ -127,7 +127,7 @@ class Pod:
             lambda: self._worker.running,
         )
         self._health = Health(self._alive, self._unready)
-        self._public = Listener(self._receiver.handle, settings.host, settings.port)
+        self._public = Listener(self._receiver.handle, settings.host, settings.port, post=self._receiver.post)
         self._private = Listener(self._health.handle, settings.host, settings.health_port)
         self._receiver.accepting = lambda: self._started
         self._receiver.on_doubt = self._backfill.doubt

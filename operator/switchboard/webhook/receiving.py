@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 
 from aiohttp import hdrs, web
-from multidict import istr
 
 from switchboard.kube.errors import KubeError
 from switchboard.log.errors import LogError
@@ -24,8 +23,9 @@ from switchboard.webhook import metrics
 from switchboard.webhook.connectors import Connector, Connectors
 from switchboard.webhook.intake import Asking, Desk
 from switchboard.webhook.journal import Journal
+from switchboard.webhook.plain import Posted
 from switchboard.webhook.routing import Unrouted
-from switchboard.webhook.twiml import empty_twiml
+from switchboard.webhook.twiml import Written, empty_twiml
 
 log = logging.getLogger(__name__)
 
@@ -33,9 +33,10 @@ FORM = "application/x-www-form-urlencoded"
 BODY_SECONDS = 10.0
 """How long a sender may take for its body: Twilio itself gives up after 15 seconds in all."""
 _LONGEST_ATTEMPT = 128
-_SIGNATURE, _SETTINGS = istr(SIGNATURE_HEADER), istr(SETTINGS_HEADER)
 
 Pairs = list[tuple[str, str]]
+Given = Posted | web.BaseRequest
+"""A request that is here, or one whose body is still to be read."""
 
 
 class Answer(Exception):
@@ -64,37 +65,48 @@ class Receiver:
         """Called with a connector's name when a message of it may have been missed."""
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """The answer to one request."""
-        path = request.raw_path
+        """The answer to one request of any kind."""
+        answer = await self._answer(request.raw_path, request)
+        if answer is None:
+            return empty_twiml(request)
+        headers = {"Connection": "close"} if answer.status == 413 else None
+        return web.Response(status=answer.status, text=answer.text, headers=headers)
+
+    async def post(self, posted: Posted) -> Written | None:
+        """The answer to a plain request; None: 200 with empty TwiML."""
+        return await self._answer(posted.path, posted)
+
+    async def _answer(self, path: str, given: Given) -> Written | None:
         connector = self._connectors.by_path.get(path)
         label, kind = (connector.label, "message") if connector is not None else ("", "other")
         try:
             if connector is not None:
-                return await self._message(request, connector)
+                await self._message(given, connector)
+                return None
             base, found, attempt = path.rpartition("/status/")
             connector = self._connectors.by_path.get(base) if found else None
             if connector is None:
                 raise self._not_here(path if not found else base)
             label, kind = connector.label, "status"
-            return await self._status(request, connector, attempt)
+            await self._status(given, connector, attempt)
         except Answer as answer:
             metrics.REQUESTS.labels(label, kind, answer.outcome).inc()
             level = logging.INFO if answer.status < 500 else logging.WARNING
             log.log(level, "a request was not taken", extra={"connector": label, "kind": kind, "why": answer.text})
-            headers = {"Connection": "close"} if answer.status == 413 else None
-            return web.Response(status=answer.status, text=answer.text + "\n", headers=headers)
+            return Written(answer.status, answer.text + "\n")
+        return None
 
     def _not_here(self, path: str) -> Answer:
         if path in self._connectors.expected or not self.accepting():
             return Answer(503, "not_ready", "this connector cannot be served yet: try again")
         return Answer(404, "not_found", "there is no such connector")
 
-    async def _message(self, request: web.BaseRequest, connector: Connector) -> web.StreamResponse:
+    async def _message(self, given: Given, connector: Connector) -> None:
         began = time.perf_counter()
-        pairs = await self._verified(request, connector, connector.url)
+        pairs = await self._verified(given, connector, connector.url)
         message = self._parse(pairs, connector)
         if message is None:
-            return empty_twiml(request)
+            return
         try:
             taken = await self._desk.take(connector, message)
         except LogError as error:
@@ -115,7 +127,6 @@ class Receiver:
                     503, "not_asked", "the message is recorded, but nobody was told of it: try again"
                 ) from None
         metrics.request(connector.label, "message", "duplicate" if recorded.duplicate else "recorded").inc()
-        return empty_twiml(request)
 
     def _parse(self, pairs: Pairs, connector: Connector) -> InboundMessage | None:
         """The message; None if no route takes it, which is counted."""
@@ -137,10 +148,10 @@ class Receiver:
         log.info("no route takes a message", extra={"connector": connector.name, "why": why.value})
         return None
 
-    async def _status(self, request: web.BaseRequest, connector: Connector, attempt: str) -> web.StreamResponse:
+    async def _status(self, given: Given, connector: Connector, attempt: str) -> None:
         if not attempt or len(attempt) > _LONGEST_ATTEMPT:
             raise Answer(404, "not_found", "there is no such attempt")
-        pairs = await self._verified(request, connector, SignedURL(connector.status_url(attempt)))
+        pairs = await self._verified(given, connector, SignedURL(connector.status_url(attempt)))
         if dict(pairs).get("AccountSid") != connector.credentials.account_sid:
             raise Answer(403, "other_account", "AccountSid is not this connector's account")
         try:
@@ -149,7 +160,7 @@ class Receiver:
             raise Answer(400, "invalid", str(error)) from None
         if update is None:
             metrics.REQUESTS.labels(connector.label, "status", "not_known").inc()
-            return empty_twiml(request)
+            return
         try:
             why = update.error or None
             result = await self._log.deliver(
@@ -166,31 +177,20 @@ class Receiver:
             "a reply may have been sent twice" if result == "Contradicted" else "news of a reply",
             extra={"sid": update.message_id, "attempt": attempt, "state": update.state.value, "result": result},
         )
-        return empty_twiml(request)
 
-    async def _verified(self, request: web.BaseRequest, connector: Connector, url: SignedURL) -> Pairs:
+    async def _verified(self, given: Given, connector: Connector, url: SignedURL) -> Pairs:
         """The parameters of a signed request."""
-        if request.method != "POST":
-            raise Answer(405, "method", "POST only")
-        headers = request.headers
-        if not headers.get(hdrs.CONTENT_TYPE, "").lower().startswith(FORM):
-            raise Answer(415, "content_type", f"the body must be {FORM}")
-        if hdrs.CONTENT_ENCODING in headers:
-            raise Answer(415, "content_type", "the body must not be compressed: Twilio's never is")
-        signature = headers.get(_SIGNATURE)
-        if not signature:
-            raise Answer(403, "signature", f"the header {SIGNATURE_HEADER} is missing")
-        body = await _body(request)
+        posted = given if isinstance(given, Posted) else await _read(given)
+        signature = _checked(posted.content_type, posted.signature)
         try:
-            pairs = parse_form(body)
+            pairs = parse_form(posted.body)
         except FormError as error:
-            raise Answer(413 if len(body) > MAX_BODY else 400, "too_large", str(error)) from None
+            raise Answer(413 if len(posted.body) > MAX_BODY else 400, "too_large", str(error)) from None
         if not self.accepting():
             raise Answer(503, "not_ready", "not ready yet: try again")
-        settings = headers.get(_SETTINGS, "")
-        if connector.check.form(url, pairs, signature, settings):
+        if connector.check.form(url, pairs, signature, posted.settings):
             return pairs
-        if self._fresh(connector.name).check.form(url, pairs, signature, settings):
+        if self._fresh(connector.name).check.form(url, pairs, signature, posted.settings):
             return pairs
         self.on_doubt(connector.name)
         raise Answer(403, "signature", "the signature is not this connector's for this URL and these parameters")
@@ -203,6 +203,28 @@ class Receiver:
             self._refreshed = now
             self._connectors.refresh()
         return self._connectors.by_name.get(name, known)
+
+
+def _checked(content_type: str, signature: str | None) -> str:
+    """The signature of a request whose head is as it must be."""
+    if not content_type.lower().startswith(FORM):
+        raise Answer(415, "content_type", f"the body must be {FORM}")
+    if not signature:
+        raise Answer(403, "signature", f"the header {SIGNATURE_HEADER} is missing")
+    return signature
+
+
+async def _read(request: web.BaseRequest) -> Posted:
+    """The request with its body, which is not read for anybody who did not even sign."""
+    if request.method != "POST":
+        raise Answer(405, "method", "POST only")
+    headers = request.headers
+    content_type, signature = headers.get(hdrs.CONTENT_TYPE, ""), headers.get(SIGNATURE_HEADER)
+    _checked(content_type, signature)
+    if hdrs.CONTENT_ENCODING in headers:
+        raise Answer(415, "content_type", "the body must not be compressed: Twilio's never is")
+    settings = headers.get(SETTINGS_HEADER, "")
+    return Posted(request.raw_path, content_type, signature, settings, await _body(request))
 
 
 async def _body(request: web.BaseRequest) -> bytes:

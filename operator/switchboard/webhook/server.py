@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, cast
 
 from aiohttp import web
+
+from switchboard.webhook.connection import Connection, Connections, Post
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -14,6 +17,10 @@ KEEP_ALIVE_SECONDS = 75.0
 """Longer than proxies keep a connection (60 s), so that it is they who close it; a later request's head has as long."""
 HEAD_SECONDS = 10.0
 """How long a new connection may take for the head of its first request."""
+
+
+STOP_SECONDS = 5.0
+"""That running requests are given to end."""
 
 
 class _Server(web.Server):
@@ -52,22 +59,42 @@ class _Server(web.Server):
 class Listener:
     """One HTTP server."""
 
-    def __init__(self, handler: Handler, host: str, port: int, *, head_seconds: float = HEAD_SECONDS) -> None:
+    def __init__(
+        self, handler: Handler, host: str, port: int, *, post: Post | None = None, head_seconds: float = HEAD_SECONDS
+    ) -> None:
+        """`handler` answers all requests, or, with `post`, those that are not plain ones."""
         self._handler = handler
         self._host = host
         self._port = port
+        self._post = post
         self._head_seconds = head_seconds
-        self._runner: web.ServerRunner | None = None
+        self._general: _Server | None = None
+        self._connections: Connections | None = None
+        self._server: asyncio.Server | None = None
 
     async def start(self) -> int:
         """Listens; gives the port. Raises OSError."""
-        server = _Server(self._handler, self._head_seconds)
-        self._runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=5.0)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, self._host, self._port, backlog=1024).start()
-        return cast("int", self._runner.addresses[0][1])
+        general = _Server(self._handler, self._head_seconds)
+        factory: Callable[[], asyncio.Protocol] = general
+        if self._post is not None:
+            connections = Connections(
+                self._post, general, head_seconds=self._head_seconds, idle_seconds=KEEP_ALIVE_SECONDS
+            )
+            factory, self._connections = partial(Connection, connections), connections
+        self._general = general
+        self._server = await asyncio.get_running_loop().create_server(factory, self._host, self._port, backlog=1024)
+        return cast("int", self._server.sockets[0].getsockname()[1])
 
     async def stop(self) -> None:
         """Takes no more connections, and lets running requests end."""
-        if self._runner is not None:
-            await asyncio.shield(self._runner.cleanup())
+        if self._general is not None:
+            await asyncio.shield(self._stop(self._general))
+
+    async def _stop(self, general: _Server) -> None:
+        if self._server is not None:
+            self._server.close()
+        general.pre_shutdown()
+        ending = [general.shutdown(STOP_SECONDS)]
+        if self._connections is not None:
+            ending.append(self._connections.stop(STOP_SECONDS))
+        await asyncio.gather(*ending)

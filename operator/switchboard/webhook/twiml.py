@@ -1,13 +1,54 @@
-"""The one answer that nearly every request gets: 200 with empty TwiML, as bytes that are made once a second."""
+"""Answers as bytes. The one that nearly every request gets, 200 with empty TwiML, is made once a second."""
 
 from __future__ import annotations
 
 import time
 from email.utils import formatdate
+from http import HTTPStatus
+from typing import NamedTuple
 
 from aiohttp import web
 
 from switchboard.providers.twilio.inbound import EMPTY_TWIML, TWIML_TYPE
+
+
+class Written(NamedTuple):
+    """An answer in words."""
+
+    status: int
+    text: str
+
+
+class _Taken:
+    """200 with empty TwiML, of this second."""
+
+    __slots__ = ("_bytes", "_second")
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._bytes = b""
+
+    def bytes(self) -> bytes:
+        now = int(time.time())
+        if now != self._second:
+            self._second = now
+            self._bytes = _bytes(200, TWIML_TYPE, EMPTY_TWIML)
+        return self._bytes
+
+
+def _bytes(status: int, content_type: str, body: bytes, *, last: bool = False) -> bytes:
+    head = (
+        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: {content_type}\r\n"
+        f"Content-Length: {len(body)}\r\nDate: {formatdate(usegmt=True)}\r\n"
+    )
+    return f"{head}Connection: close\r\n\r\n".encode() + body if last else f"{head}\r\n".encode() + body
+
+
+def written(answer: Written | None, *, last: bool = False) -> bytes:
+    """The whole answer; None: with empty TwiML. `last`: the connection ends with it."""
+    if answer is not None:
+        return _bytes(answer.status, "text/plain; charset=utf-8", answer.text.encode(), last=last)
+    return _bytes(200, TWIML_TYPE, EMPTY_TWIML, last=True) if last else _TAKEN.bytes()
 
 
 class EmptyTwiml(web.StreamResponse):
@@ -16,8 +57,6 @@ class EmptyTwiml(web.StreamResponse):
 
     def __init__(self) -> None:
         super().__init__(headers={"Content-Type": TWIML_TYPE})
-        self._second = 0
-        self._bytes = b""
 
     @property
     def keep_alive(self) -> bool:
@@ -26,23 +65,16 @@ class EmptyTwiml(web.StreamResponse):
 
     async def prepare(self, request: web.BaseRequest) -> None:
         """Writes head and body."""
-        now = int(time.time())
-        if now != self._second:
-            self._second = now
-            head = (
-                f"HTTP/1.1 200 OK\r\nContent-Type: {TWIML_TYPE}\r\nContent-Length: {len(EMPTY_TWIML)}\r\n"
-                f"Date: {formatdate(now, usegmt=True)}\r\n\r\n"
-            )
-            self._bytes = head.encode() + EMPTY_TWIML
         transport = request.transport
         if transport is None:
             raise ConnectionResetError("the client has gone")
-        transport.write(self._bytes)
+        transport.write(_TAKEN.bytes())
 
     async def write_eof(self, data: bytes = b"") -> None:
         """All is written."""
 
 
+_TAKEN = _Taken()
 _KEPT = EmptyTwiml()
 
 

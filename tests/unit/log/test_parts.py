@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from switchboard.log import bounds, cursors
 from switchboard.log.errors import LogUnavailable
-from switchboard.log.postgres.committing import BATCH_MAX, GroupCommit
+from switchboard.log.postgres.committing import BATCH_MAX, ENOUGH, GroupCommit
 from switchboard.log.postgres.rows import attributes
 from switchboard.log.wakeups import ASK_SECONDS, Bell
 
@@ -114,6 +114,7 @@ class Disk:
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
         self.flushes: asyncio.Queue[Exception | None] = asyncio.Queue()
+        self.commits = GroupCommit(self.commit, key=lambda entry: entry, at_once=1)
 
     async def commit(self, batch: Sequence[int]) -> Sequence[int]:
         self.batches.append(list(batch))
@@ -124,14 +125,14 @@ class Disk:
 
 async def begun(commits: GroupCommit[int, int], *entries: int) -> list[asyncio.Task[int]]:
     tasks = [asyncio.create_task(commits.add(entry)) for entry in entries]
-    for _ in range(3):
+    for _ in range(6):
         await asyncio.sleep(0)
     return tasks
 
 
 async def test_whoever_comes_during_a_commit_is_in_the_next_with_all_others() -> None:
     disk = Disk()
-    commits = GroupCommit(disk.commit)
+    commits = disk.commits
     first = await begun(commits, 1)
     rest = await begun(commits, 2, 3, 4)
     assert disk.batches == [[1]]
@@ -145,7 +146,7 @@ async def test_whoever_comes_during_a_commit_is_in_the_next_with_all_others() ->
 
 async def test_a_commit_that_fails_is_told_to_its_own_and_to_no_other() -> None:
     disk = Disk()
-    commits = GroupCommit(disk.commit)
+    commits = disk.commits
     (first,) = await begun(commits, 1)
     (second,) = await begun(commits, 2)
     disk.flushes.put_nowait(LogUnavailable("away"))
@@ -157,7 +158,7 @@ async def test_a_commit_that_fails_is_told_to_its_own_and_to_no_other() -> None:
 
 async def test_a_batch_is_bounded_and_so_is_the_queue() -> None:
     disk = Disk()
-    commits = GroupCommit(disk.commit, most_waiting=BATCH_MAX + 5)
+    commits = GroupCommit(disk.commit, key=lambda entry: entry, most_waiting=BATCH_MAX + 5, at_once=1)
     tasks = await begun(commits, 0)
     tasks += await begun(commits, *range(1, BATCH_MAX + 6))
     with pytest.raises(LogUnavailable, match="more messages wait"):
@@ -170,17 +171,59 @@ async def test_a_batch_is_bounded_and_so_is_the_queue() -> None:
 
 async def test_whoever_waits_when_the_log_is_closed_is_told() -> None:
     disk = Disk()
-    commits = GroupCommit(disk.commit)
+    commits = disk.commits
     tasks = await begun(commits, 1) + await begun(commits, 2)
-    commits._running.cancel()  # type: ignore[union-attr]
+    [running] = commits._running
+    running.cancel()
+    disk.flushes.put_nowait(LogUnavailable("closed"))
     for task in tasks:
         with pytest.raises(LogUnavailable, match="closed"):
             await task
 
 
+async def test_who_comes_while_the_event_loop_brings_others_is_in_the_same_commit() -> None:
+    disk = Disk()
+    first = asyncio.create_task(disk.commits.add(1))
+    await asyncio.sleep(0)
+    second = asyncio.create_task(disk.commits.add(2))
+    disk.flushes.put_nowait(None)
+    assert await asyncio.gather(first, second) == [10, 20]
+    assert disk.batches == [[1, 2]]
+
+
+async def test_enough_for_a_commit_begins_one_beside_another_but_never_for_the_same_key() -> None:
+    disk = Disk()
+    commits = GroupCommit(disk.commit, key=lambda entry: entry % 100, at_once=2)
+    tasks = await begun(commits, 1)
+    tasks += await begun(commits, 2, 101, 3, 201)
+    assert disk.batches == [[1]], "too few for one more"
+    tasks += await begun(commits, *range(10, 10 + ENOUGH))
+    assert disk.batches[1][:3] == [2, 3, 10], "what has the key of a running commit waits for its end"
+    assert not {101, 201} & set(disk.batches[1])
+    tasks += await begun(commits, *range(30, 30 + ENOUGH))
+    assert len(disk.batches) == 2, "no more than two at a time"
+    for _ in range(8):
+        disk.flushes.put_nowait(None)
+    assert all(result % 10 == 0 for result in await asyncio.gather(*tasks))
+    later = [entry for batch in disk.batches[2:] for entry in batch]
+    assert later[:2] == [101, 201], "in the order in which they came"
+
+
+async def test_a_closed_group_takes_nothing_and_lets_nobody_wait() -> None:
+    disk = Disk()
+    tasks = await begun(disk.commits, 1)
+    tasks += await begun(disk.commits, 2)
+    for _ in range(2):
+        disk.flushes.put_nowait(None)
+    await disk.commits.close()
+    assert await asyncio.gather(*tasks) == [10, 20]
+    with pytest.raises(LogUnavailable, match="closed"):
+        await disk.commits.add(3)
+
+
 async def test_a_caller_that_gives_up_takes_nobody_with_it() -> None:
     disk = Disk()
-    commits = GroupCommit(disk.commit)
+    commits = disk.commits
     impatient, patient = await begun(commits, 1, 2)
     impatient.cancel()
     await asyncio.sleep(0)

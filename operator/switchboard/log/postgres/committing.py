@@ -1,9 +1,14 @@
-"""Group commit: whoever comes while a commit runs is in the next one. No timer: an idle log commits at once."""
+"""Group commit: whoever comes while a commit runs is in the next one. No timer: an idle log commits at once.
+
+A commit costs as much as some ten of its entries, so it begins when the event loop has nothing more to bring it, or
+when there are enough. Where a disk is slow several run at a time, but never two with the same key: what one of them
+holds locked the other would wait for, and entries of a key keep their order.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Generic, TypeVar
 
 from switchboard.log.errors import LogUnavailable
@@ -13,35 +18,93 @@ B = TypeVar("B")
 
 BATCH_MAX = 256
 """Entries of one commit: what comes in a millisecond or two when the database is the limit."""
+ENOUGH = 16
+"""Entries that are worth a commit, also while another one runs."""
+_STILL = 2
+"""Rounds of the event loop without a new entry, after which none is on its way: a request takes two from its bytes to
+its entry."""
 
 
 class GroupCommit(Generic[A, B]):
-    """Hands entries to `commit` in batches, one batch at a time."""
+    """Hands entries to `commit` in batches."""
 
-    def __init__(self, commit: Callable[[Sequence[A]], Awaitable[Sequence[B]]], *, most_waiting: int = 20_000) -> None:
-        """`commit` gives a result for each entry, in order, when all of them are durable."""
+    def __init__(
+        self,
+        commit: Callable[[Sequence[A]], Awaitable[Sequence[B]]],
+        *,
+        key: Callable[[A], Hashable],
+        most_waiting: int = 20_000,
+        at_once: int,
+    ) -> None:
+        """`commit` gives a result for each entry, in order, when all of them are durable; `at_once` run at the most."""
         self._commit = commit
+        self._key = key
         self._most_waiting = most_waiting
+        self._at_once = at_once
         self._waiting: list[tuple[A, asyncio.Future[B]]] = []
-        self._running: asyncio.Task[None] | None = None
+        self._running: dict[asyncio.Task[None], frozenset[Hashable]] = {}
+        self._gathering = False
+        self._seen = self._still = 0
+        self._closed = False
 
     async def add(self, entry: A) -> B:
         """The entry's result, once it is durable. Raises what `commit` raises, LogUnavailable if too many wait."""
-        if len(self._waiting) >= self._most_waiting:
-            raise LogUnavailable("more messages wait to be recorded than can be held")
+        if self._closed or len(self._waiting) >= self._most_waiting:
+            raise LogUnavailable(_CLOSED if self._closed else "more messages wait to be recorded than can be held")
         done: asyncio.Future[B] = asyncio.get_running_loop().create_future()
         self._waiting.append((entry, done))
-        if self._running is None:
-            self._running = asyncio.create_task(self._run())
+        self._look()
         return await done
 
-    async def _run(self) -> None:
-        try:
-            while self._waiting:
-                batch, self._waiting = self._waiting[:BATCH_MAX], self._waiting[BATCH_MAX:]
-                await self._flush(batch)
-        finally:
-            self._running = None
+    def _look(self) -> None:
+        """Gathers, if a commit may begin after that."""
+        if self._gathering or not self._waiting or len(self._running) >= self._at_once:
+            return
+        if not self._running or len(self._waiting) >= ENOUGH:
+            self._gathering = True
+            self._seen = self._still = 0
+            self._gather()
+
+    def _gather(self) -> None:
+        """Begins a commit once no more entries are coming, else asks again when the event loop has come round."""
+        waiting = len(self._waiting)
+        self._still = self._still + 1 if waiting == self._seen else 0
+        self._seen = waiting
+        if waiting < ENOUGH and self._still < _STILL:
+            asyncio.get_running_loop().call_soon(self._gather)
+            return
+        self._gathering = False
+        batch = self._next()
+        if batch:
+            task = asyncio.create_task(self._flush(batch))
+            self._running[task] = frozenset(self._key(entry) for entry, _ in batch)
+            task.add_done_callback(self._ended)
+            if self._waiting:
+                self._look()
+
+    def _next(self) -> list[tuple[A, asyncio.Future[B]]]:
+        """What waits and may be committed now."""
+        if not self._running and len(self._waiting) <= BATCH_MAX:
+            batch, self._waiting = self._waiting, []
+            return batch
+        busy = set[Hashable]().union(*self._running.values())
+        batch, left = [], []
+        for waiting in self._waiting:
+            key = self._key(waiting[0])
+            if len(batch) < BATCH_MAX and key not in busy:
+                batch.append(waiting)
+            else:
+                busy.add(key)  # what comes after it with the same key stays behind it
+                left.append(waiting)
+        self._waiting = left
+        return batch
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        del self._running[task]
+        if self._closed:
+            self._tell_closed()
+        else:
+            self._look()
 
     async def _flush(self, batch: list[tuple[A, asyncio.Future[B]]]) -> None:
         try:
@@ -50,20 +113,37 @@ class GroupCommit(Generic[A, B]):
             _fail(batch, error)
             return
         except BaseException:
-            _fail([*batch, *self._waiting], LogUnavailable("the conversation log was closed"))
-            self._waiting = []
+            _fail(batch, LogUnavailable(_CLOSED))
             raise
         for (_, done), result in zip(batch, results, strict=True):
             if not done.done():
                 done.set_result(result)
 
     async def close(self) -> None:
-        """Lets what runs end, for a while."""
-        if self._running is not None:
-            await asyncio.wait([self._running], timeout=5)
-            if self._running is not None:
-                self._running.cancel()
-                await asyncio.wait([self._running])
+        """Lets what came until now end, for a while."""
+        if self._waiting or self._running:
+            idle = asyncio.ensure_future(self._idle())
+            await asyncio.wait([idle], timeout=5)
+            idle.cancel()
+        self._closed = True
+        for task in self._running:
+            task.cancel()
+        self._tell_closed()
+        if self._running:
+            await asyncio.wait(list(self._running))
+
+    async def _idle(self) -> None:
+        while self._running or self._waiting:
+            if self._running:
+                await asyncio.wait(list(self._running))
+            await asyncio.sleep(0)
+
+    def _tell_closed(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        _fail(waiting, LogUnavailable(_CLOSED))
+
+
+_CLOSED = "the conversation log was closed"
 
 
 def _fail(batch: list[tuple[A, asyncio.Future[B]]], error: Exception) -> None:

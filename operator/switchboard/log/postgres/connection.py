@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 CONNECT_SECONDS = 5.0
 COMMAND_SECONDS = 10.0
+RECORDING = 4
+"""Connections for the statement that records messages: so many commits run at a time where a disk is slow."""
 TRIES = 4
 """Of a transaction that lost against another one."""
 
@@ -87,7 +89,7 @@ async def _keep(_: Connection) -> None:
 
 
 class Database:
-    """A pool of connections, and one more for the statement that records messages."""
+    """A pool of connections, and another for the statement that records messages."""
 
     def __init__(self, dsn: str, *, connections: int) -> None:
         self._dsn = dsn
@@ -102,7 +104,7 @@ class Database:
         with speaking():
             try:
                 self._pool = await self._open(_FRESH, self._connections)
-                self._recording = await self._open(_KEPT, 1)
+                self._recording = await self._open(_KEPT, RECORDING)
             except (ValueError, asyncpg.ClientConfigurationError):
                 raise malformed() from None
         self.answers = True

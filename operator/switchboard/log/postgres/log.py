@@ -47,7 +47,7 @@ class PostgresLog:
     def __init__(
         self, dsn: str, *, namespace: str, agent: str, connections: int = 10, clock: Clock | None = None
     ) -> None:
-        """`connections`: the most that this pod opens, besides one that records and one that listens.
+        """`connections`: the most that this pod opens, besides those that record and one that listens.
 
         Contacts are made unrecognizable in names by a key that the database keeps for the namespace.
         """
@@ -154,6 +154,7 @@ class PostgresLog:
                 return LOOK_SECONDS  # and earlier: the listener rings when the database is back
             return min(seconds, LOOK_SECONDS)
 
+        await due()  # what falls due between the first look and the first question for it is not missed
         async for _ in self._bell.rings(due):
             yield
 

@@ -15,7 +15,7 @@ from switchboard.log.names import (
 )
 from switchboard.log.postgres import rows
 from switchboard.log.postgres.committing import GroupCommit
-from switchboard.log.postgres.connection import Connection, Database, count
+from switchboard.log.postgres.connection import RECORDING, Connection, Database, count
 from switchboard.log.postgres.queue import lock, requeue
 from switchboard.log.protocol import HELD_MAX
 from switchboard.log.records import Inbound, Recorded
@@ -85,7 +85,9 @@ class Recording:
         self._agent_name = agent_name
         self._key = key
         self._ring = ring
-        self.commits: GroupCommit[tuple[str, str, Inbound], Recorded] = GroupCommit(self._commit)
+        self.commits: GroupCommit[tuple[str, str, Inbound], Recorded] = GroupCommit(
+            self._commit, key=lambda entry: entry[1], at_once=RECORDING
+        )
 
     def conversation_of(self, connector: str, channel: str, contact: str) -> str:
         """The name of a contact's conversation."""
