@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from switchboard.api.connector import TwilioConnector
 from switchboard.api.meta import Channel
@@ -183,19 +183,46 @@ def _offline(number: str, sender: Sender) -> Problem:
 
 
 def same_address(url: str, other: str | None) -> bool:
-    """Whether two URLs are the same but for connection overrides."""
-    return other is not None and url.partition("#")[0] == other.partition("#")[0]
+    """Whether two URLs are the same but for connection overrides, the case of scheme and host, and a default port."""
+    return bool(url) and other is not None and _address(url) == _address(other)
+
+
+def _address(url: str) -> tuple[str, str, str, str]:
+    parts = _parts(url)
+    try:
+        port = parts.port
+    except ValueError:
+        return "", "", url, ""
+    scheme, user = parts.scheme.lower(), parts.netloc.rpartition("@")[0]
+    host = (parts.hostname or "") + (f":{port}" if port and port != {"https": 443, "http": 80}.get(scheme) else "")
+    return scheme, f"{user}@{host}", parts.path or "/", parts.query
+
+
+def _parts(url: str) -> SplitResult:
+    """A URL's parts. What stands at Twilio need not be one: it is then all path, and nobody's."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return SplitResult("", "", url, "", "")
+
+
+def _overrides(url: str) -> dict[str, str | frozenset[str]]:
+    """A fragment's settings; their order, and that of the policy's words, does not matter."""
+    settings: dict[str, str | frozenset[str]] = dict(parse_qsl(url.partition("#")[2]))
+    if isinstance(policy := settings.get("rp"), str):
+        settings["rp"] = frozenset(policy.split(","))
+    return settings
 
 
 def points_here(url: str, connector: TwilioConnector) -> bool:
     """Whether a URL leads to this connector, whatever its host and connection overrides."""
     path = f"/twilio/{connector.metadata.namespace}/{connector.metadata.name}"
-    return urlsplit(url).path.endswith(path)
+    return _parts(url).path.endswith(path)
 
 
 def is_switchboard(url: str) -> bool:
     """Whether a URL leads to a Switchboard, this or another: nothing that anybody wants back."""
-    parts = urlsplit(url)
+    parts = _parts(url)
     return bool(_OURS.search(parts.path)) and f"#{parts.fragment}" == OVERRIDES
 
 
@@ -204,9 +231,10 @@ def registered(carrier: Carrier, url: str) -> bool:
 
     What Twilio keeps of a sender's URL after the `#` is not documented; one without overrides is taken as ours there.
     """
-    if carrier.method.upper() != "POST":
+    if carrier.method.upper() != "POST" or not same_address(carrier.url, url):
         return False
-    return carrier.url == url or (carrier.kind is Kind.SENDER and carrier.url == url.partition("#")[0])
+    overrides = _overrides(carrier.url)
+    return overrides == _overrides(url) or (carrier.kind is Kind.SENDER and not overrides)
 
 
 def writes(
@@ -230,5 +258,5 @@ def writes(
 
 def host_of(url: str) -> str:
     """What may be shown of a URL that is not ours: it may carry a password or a key."""
-    parts = urlsplit(url)
+    parts = _parts(url)
     return f"{parts.scheme}://{parts.hostname}" if parts.hostname else ""
