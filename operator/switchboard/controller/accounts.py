@@ -20,6 +20,8 @@ from switchboard.reconcile.webhooks import WHATSAPP_SANDBOX
 
 T = TypeVar("T")
 
+UNUSED = 3600.0
+"""Seconds after which an account is forgotten that nobody asked for: a token that was replaced is not kept for ever."""
 LOOK_AGAIN = 5.0
 """Seconds for which a list counts where something is not in it: it may just have been bought."""
 
@@ -89,10 +91,12 @@ class Accounts:
         self._connections = connections
         self._pools: dict[tuple[Credentials, str], Pool] = {}
         self._opening: dict[tuple[Credentials, str], asyncio.Lock] = {}
+        self._tidied = time.monotonic()
 
     async def open(self, credentials: Credentials, base_url: str, max_age: float) -> Pool:
         """The account that the credentials belong to, once they were seen to work within `max_age` seconds."""
         key = (credentials, base_url)
+        self._tidy()
         async with self._opening.setdefault(key, asyncio.Lock()):
             pool = self._pools.get(key)
             if pool is None:
@@ -110,10 +114,13 @@ class Accounts:
             self._pools[key] = pool
             return pool
 
-    def drop_unused(self, seconds: float) -> None:
-        """Forgets the accounts that nobody asked for in `seconds`."""
+    def _tidy(self) -> None:
+        """Forgets, now and then, the accounts that nobody asks for any more."""
         now = time.monotonic()
-        for key in [key for key, pool in self._pools.items() if now - pool.used > seconds]:
+        if now - self._tidied < UNUSED / 6:
+            return
+        self._tidied = now
+        for key in [key for key, pool in self._pools.items() if now - pool.used > UNUSED]:
             del self._pools[key]
         for key in [key for key, lock in self._opening.items() if key not in self._pools and not lock.locked()]:
             del self._opening[key]

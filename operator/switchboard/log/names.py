@@ -11,7 +11,6 @@ import re
 from functools import lru_cache
 
 _EXECUTION = r"c-[0-9a-f]{20}-(?:[1-9][0-9]*|[a-z]+)"
-_OUTBOUND = re.compile(rf"({_EXECUTION})-([1-9][0-9]*)")
 _ATTEMPT = re.compile(rf"({_EXECUTION}-[1-9][0-9]*)\.([1-9][0-9]{{0,8}})")
 
 
@@ -47,11 +46,6 @@ def turn_number(execution: str) -> int:
 def outbound_name(execution: str, part: int) -> str:
     """`<execution>-<part>`, parts counted from 1."""
     return f"{execution}-{part}"
-
-
-def execution_of(outbound: str) -> str:
-    """The execution that made an outbound message."""
-    return outbound.rpartition("-")[0]
 
 
 def conversation_of(execution: str) -> str:

@@ -169,15 +169,6 @@ class MediaContent:
     content_type: str
 
 
-class MessageSender(Protocol):
-    """Sends texts. Raises `providers.errors.ProviderError`; which of its three branches says what may be done next.
-
-    `within`: seconds after which the call has ended, one way or the other.
-    """
-
-    async def send(self, message: OutboundMessage, *, within: float | None = None) -> SendResult: ...
-
-
 class MediaSource(Protocol):
     """Fetches what came with a text, with the account's credentials and within bounds."""
 

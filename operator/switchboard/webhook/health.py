@@ -10,13 +10,11 @@ from aiohttp import web
 Problems = Callable[[], list[str]]
 """What is wrong now, each in a few words; empty if nothing is."""
 
-TICK_SECONDS = 1.0
-
 
 class Health:
     """Answers /livez, /readyz and /metrics.
 
-    Alive: no task of the pod has ended by itself, and the turn loop came round lately; what fails here a restart mends.
+    Alive: no task of the pod has ended by itself; what fails here a restart mends.
     Ready: all was read that a request needs, and the log takes records; nothing here depends on one connector.
     """
 

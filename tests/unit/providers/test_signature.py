@@ -10,7 +10,7 @@ from multidict import MultiDict
 from twilio.request_validator import RequestValidator
 
 from switchboard.providers.twilio.form import parse_form
-from switchboard.providers.twilio.signature import SignatureCheck, SignedURL, sign, signed_url
+from switchboard.providers.twilio.signature import SignatureCheck, SignedURL, sign
 
 VECTOR_URL = "https://mycompany.com/myapp.php?foo=1&bar=2"
 VECTOR = [
@@ -120,7 +120,7 @@ def test_nothing_hostile_raises_or_passes(
 
 def test_during_a_rotation_both_tokens_are_taken_and_no_third() -> None:
     check = SignatureCheck(["new", "old"])
-    url = signed_url(VECTOR_URL)
+    url = SignedURL(VECTOR_URL)
     for token, verdict in (("new", True), ("old", True), ("older", False)):
         assert check.form(url, VECTOR, sign(token, VECTOR_URL, VECTOR)) is verdict
 

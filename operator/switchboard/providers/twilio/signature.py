@@ -10,7 +10,6 @@ import hashlib
 import hmac
 from binascii import b2a_base64
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from hmac import compare_digest
 from itertools import chain
 from urllib.parse import parse_qs, urldefrag, urlsplit
@@ -44,12 +43,6 @@ class SignedURL:
             parts._replace(netloc=user + at + bare).geturl().encode(),
             parts._replace(netloc=user + at + ported).geturl().encode(),
         )
-
-
-@lru_cache(maxsize=256)
-def signed_url(url: str) -> SignedURL:
-    """`SignedURL(url)`, remembered: a process is asked about few URLs, over and over."""
-    return SignedURL(url)
 
 
 class _Key:
