@@ -19,14 +19,19 @@ def host_of(url: str) -> str:
     return host if _HOST.fullmatch(host) else ""
 
 
+def is_url(url: str) -> bool:
+    """Whether a URL can be asked: it has a host, and a port that there is."""
+    return bool(host_of(url)) and _port(url) is not None
+
+
 def host_allowed(url: str, own: Collection[str | None], allowed: Collection[str]) -> bool:
     """Whether a URL's host is one of the operator's `own` URLs' or on the allow-list.
 
     An entry is a host, a host with a port, or `*.` and a domain, which stands for every host below it.
     """
-    host, port = host_of(url), _port(url)
-    if not host or port is None:
+    if not is_url(url):
         return False
+    host, port = host_of(url), _port(url)
     if any(host == host_of(other) for other in own if other):
         return True
     for entry in allowed:

@@ -103,9 +103,10 @@ async def test_what_an_endpoint_says_that_it_spent_is_kept_as_large_as_a_record_
     assert (answer.text, answer.usage.input_tokens, answer.usage.output_tokens) == ("hi", 2**53 - 1, 1)
 
 
-async def test_what_is_no_url_is_said_by_the_check(make: Make) -> None:
+@pytest.mark.parametrize("url", ["http://[::::]:80", "http://agent:99999"])
+async def test_what_is_no_url_is_said_by_the_check(make: Make, url: str) -> None:
     with pytest.raises(EngineMisconfigured) as raised:
-        await make(endpoint(Server("http://[::::]:80"))).check()
+        await make(endpoint(Server(url))).check()
     assert "endpoint.url" in str(raised.value)
 
 

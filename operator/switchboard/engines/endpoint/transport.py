@@ -15,7 +15,7 @@ import aiohttp
 
 from switchboard import __version__
 from switchboard.api.engine import EndpointEngine
-from switchboard.api.hosts import host_of
+from switchboard.api.hosts import is_url
 from switchboard.api.runtime import SecretFiles
 from switchboard.engines import tracing
 from switchboard.engines.base import EngineError, EngineMisconfigured, EngineRefused, EngineUnavailable, TurnInput
@@ -60,7 +60,7 @@ class Transport:
 
     def __init__(self, endpoint: EndpointEngine, secrets_path: Path, session_factory: SessionFactory | None) -> None:
         self.url = endpoint.url
-        if not host_of(endpoint.url):
+        if not is_url(endpoint.url):
             raise _no_url()
         self._session_factory = session_factory or default_session
         self._session: aiohttp.ClientSession | None = None
