@@ -34,6 +34,7 @@ class AgentReconciler:
         self._contact_keys: dict[str, str] = {}
         self._lull = Lull(context.busy)
         self._making = Making(context)
+        self._names: dict[Key, tuple[object, str]] = {}
         self.instructions = Instructions(context.api, context.enqueue)
         settings = context.settings
         self._platform = workloads.Platform(
@@ -62,6 +63,7 @@ class AgentReconciler:
             self.instructions.forget(key)
             self._lull.forget(key)
             self._making.forget(key)
+            self._names.pop(key, None)
             self._contact_keys.pop(key.namespace, None)  # another namespace may come by this name
             return None
         now = context.now()
@@ -141,18 +143,28 @@ class AgentReconciler:
         owned: dict[str, AgentRevision] = {}
         foreign: dict[str, str] = {}
         wanted = {agent.spec.revision}
-        if template is not None:
-            wanted.add(revisions.revision_name(agent.metadata.name, template))
+        name = self._name(agent, template) if template is not None else None
+        wanted.add(name)
         for obj in store.owned_by(resources.AGENT_REVISIONS, namespace, agent.metadata.uid):
             revision = store.read(AgentRevision, resources.AGENT_REVISIONS, obj)
             if revision is not None and revision.metadata.deletion_timestamp is None:
                 owned[revision.metadata.name] = revision
-        for name in wanted - {None}:
-            other = store.get(resources.AGENT_REVISIONS, namespace, name or "")
+        for other_name in wanted - {None}:
+            other = store.get(resources.AGENT_REVISIONS, namespace, other_name or "")
             owners = other["metadata"].get("ownerReferences") or () if other is not None else ()
             if other is not None and all(owner.get("uid") != agent.metadata.uid for owner in owners):
-                foreign[str(name)] = next((f"the {it['kind']} {it['name']}" for it in owners), "nobody")
-        return Known(agent.metadata.name, owned, foreign, self._workloads(agent, now), self._live(agent))
+                foreign[str(other_name)] = next((f"the {it['kind']} {it['name']}" for it in owners), "nobody")
+        return Known(agent.metadata.name, owned, foreign, self._workloads(agent, now), self._live(agent), name)
+
+    def _name(self, agent: Agent, template: AgentTemplate) -> str:
+        """The name of the template's revision. It is a digest, made once for each template."""
+        key, metadata = Key(AGENT, agent.metadata.namespace, agent.metadata.name), agent.metadata
+        model = template.engine.model
+        what = (metadata.uid, metadata.generation, model.instructions if model is not None else None)
+        known = self._names.get(key)
+        if known is None or known[0] != what:
+            known = self._names[key] = what, revisions.revision_name(metadata.name, template)
+        return known[1]
 
     def _workloads(self, agent: Agent, now: datetime) -> dict[str, Workload]:
         store, namespace, name = self._context.store, agent.metadata.namespace, agent.metadata.name

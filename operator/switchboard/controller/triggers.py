@@ -11,6 +11,7 @@ from switchboard.controller.store import Store, connectors_of, part
 from switchboard.kube import resources
 from switchboard.kube.resources import Object, ResourceType
 from switchboard.reconcile import workloads
+from switchboard.reconcile.conditions import is_reconciling
 
 
 class Triggers:
@@ -47,6 +48,16 @@ class Triggers:
             spec = obj.get("spec") or {}
             if _mentions(spec, name) or users & connectors_of(obj):
                 yield Key(AGENT, namespace, obj["metadata"]["name"])
+
+    def only_how_far(self, agent: Key, old: Object | None, new: Object | None) -> bool:
+        """Whether a connector's change tells only how far it is, to an Agent that waits for others of its own too."""
+        if old is None or new is None or _for_route(old, agent) != _for_route(new, agent):
+            return False
+        found = self._store.get(resources.AGENTS, agent.namespace, agent.name)
+        if found is None or not is_reconciling(found.get("status") or {}):
+            return False
+        facts = (self._store.connector(agent.namespace, name) for name in connectors_of(found))
+        return any(it is None or it.ready is None or it.ready.status != "True" for it in facts)
 
     def _agent(self, old: Object | None, new: Object | None, obj: Object) -> Iterator[Key]:
         if _said(old) != _said(new) or _emptied(old, new):
@@ -150,6 +161,14 @@ def _for_agents(connector: Object | None) -> object:
         spec.get("publicURL"),
         spec.get("credentials"),
     )
+
+
+def _for_route(connector: Object, agent: Key) -> object:
+    """What an Agent's route and its pods' credentials depend on in a connector."""
+    spec, metadata = connector.get("spec") or {}, connector["metadata"]
+    mine = (connector.get("status") or {}).get("agent") in (None, agent.name)
+    deleted = metadata.get("deletionTimestamp")
+    return metadata.get("uid"), deleted, mine, spec.get("publicURL"), spec.get("credentials")
 
 
 def _progress(deployment: Object | None) -> object:

@@ -1,4 +1,4 @@
-"""What is watched: our own kinds by kopf, what we made and the Secrets' metadata by label.
+"""What is watched: what people write by kopf, what we made of it and the Secrets' metadata by watches of our own.
 
 kopf's handlers only take in what was seen. It keeps nothing on the objects (that is what change handlers, timers and
 daemons would do), and it does not tell what was deleted while a watch was away: a listing at an interval does.
@@ -15,6 +15,8 @@ from typing import Any
 from switchboard.api.meta import LABEL_AGENT, LABEL_USE
 from switchboard.controller.context import AGENT, Context
 from switchboard.controller.kopfing import Kopf
+from switchboard.controller.lull import BUSY_SECONDS
+from switchboard.controller.queue import Key
 from switchboard.controller.sweep import Sweep
 from switchboard.controller.triggers import Triggers
 from switchboard.kube import resources
@@ -24,8 +26,9 @@ from switchboard.kube.resources import Object, ResourceType
 
 log = logging.getLogger(__name__)
 
-OURS = (resources.AGENTS, resources.AGENT_REVISIONS, resources.TWILIO_CONNECTORS)
+OURS = (resources.AGENTS, resources.TWILIO_CONNECTORS)
 MADE: tuple[ResourceType, ...] = (
+    resources.AGENT_REVISIONS,
     resources.DEPLOYMENTS,
     resources.PODS,
     resources.SERVICES,
@@ -39,7 +42,9 @@ RESYNC_SECONDS = 600.0
 GATHER_SECONDS = 0.1
 """How long changes that come together are gathered."""
 GATHER_BUSY_SECONDS = 3.0
-"""The same while many objects wait: an Agent's connectors then come one after another."""
+"""The same while many objects wait: an Agent's connectors and pods then come one after another."""
+GATHER_REST_SECONDS = BUSY_SECONDS
+"""The same of how far its connectors are, until the last is connected: what it says of that is held back anyhow."""
 
 
 class Watches:
@@ -106,8 +111,15 @@ class Watches:
         for key in self._triggers.of(resource, old, new):
             # An Agent's connectors and pods change together, and each only adds to what it says of them.
             together = key.kind == AGENT and resource in (resources.TWILIO_CONNECTORS, resources.PODS)
-            gather = GATHER_BUSY_SECONDS if together and self._context.busy() else GATHER_SECONDS
-            self._context.enqueue(key, gather if together else 0.0)
+            self._context.enqueue(key, self._gather(resource, key, old, new) if together else 0.0)
+
+    def _gather(self, resource: ResourceType, agent: Key, old: Object | None, new: Object | None) -> float:
+        """Seconds that what an Agent's connectors and pods tell it is gathered."""
+        if not self._context.busy():
+            return GATHER_SECONDS
+        if resource is resources.TWILIO_CONNECTORS and self._triggers.only_how_far(agent, old, new):
+            return GATHER_REST_SECONDS
+        return GATHER_BUSY_SECONDS
 
     # What we made, and Secrets
 
@@ -123,13 +135,15 @@ class Watches:
 
     async def _watch(self, resource: ResourceType, namespace: str | None) -> None:
         store = self._context.store
-        async with aclosing(self._context.api.watch(resource, namespace, label_selector=LABEL_AGENT)) as events:
+        # Somebody else's AgentRevision takes a name away, labelled or not.
+        selector = LABEL_AGENT if resource is not resources.AGENT_REVISIONS else ""
+        async with aclosing(self._context.api.watch(resource, namespace, label_selector=selector)) as events:
             async for event in events:
                 if isinstance(event, Synced):
                     for obj in store.replace(resource, namespace, event.items):
                         self._enqueue(resource, obj, None)
                     self._listed(resource, namespace)
-                else:
+                elif event.kind == "DELETED" or not store.knows(resource, event.object):  # most echo our own writes
                     self._seen(resource, event.kind, event.object)
 
     async def _watch_secrets(self, namespace: str | None) -> None:

@@ -116,7 +116,7 @@ class Conditions:
 
 def still_waits(before: Mapping[str, Any], wanted: Mapping[str, object]) -> bool:
     """Whether a status differs from what stands there only in what is waited for, and for how many."""
-    if not _reconciling(before.get("conditions")) or not _reconciling(wanted.get("conditions")):
+    if not is_reconciling(before) or not is_reconciling(wanted):
         return False
     return all(
         key in ("conditions", "connectorsReady")
@@ -127,8 +127,9 @@ def still_waits(before: Mapping[str, Any], wanted: Mapping[str, object]) -> bool
     )
 
 
-def _reconciling(conditions: Any) -> bool:
-    return any(it["type"] == ConditionType.RECONCILING for it in conditions or ())
+def is_reconciling(status: Mapping[str, Any]) -> bool:
+    """Whether a status says that something is waited for."""
+    return any(it["type"] == ConditionType.RECONCILING for it in status.get("conditions") or ())
 
 
 def _sids(channels: Any) -> list[tuple[object, object]]:

@@ -77,6 +77,8 @@ class Known:
     workloads: Mapping[str, Workload] = field(default_factory=dict)
     live: str | None = None
     """The one that served until now."""
+    saved_as: str | None = None
+    """The name that the template's revision has, where it is known already."""
 
 
 def plan(
@@ -129,7 +131,7 @@ def _saved(
     """The template's revision, the name of one to make, and what stands in the way."""
     if template is None:
         return None, None, problem
-    name = revision_name(known.agent, template)
+    name = known.saved_as or revision_name(known.agent, template)
     if name in known.foreign:
         return None, None, _taken(name, f"it belongs to {known.foreign[name]}")
     # A name that the commit gives must come to exist; without one any kept revision that says the same will do.

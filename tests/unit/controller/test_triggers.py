@@ -53,6 +53,36 @@ def test_a_new_agent_leads_to_itself_and_its_connectors(triggers: Triggers) -> N
     assert of(triggers, resources.AGENTS, None, AGENT) == {OF_AGENT, OF_CONNECTOR}
 
 
+WAITS = [{"type": "Reconciling", "status": "True", "reason": "ConnectorsNotReady", "message": "x"}]
+CHECKED = changed(CONNECTOR, "status", "conditions", 0, "status", to="Unknown")
+
+
+def knowing(agent: Any, *connectors: Any) -> Triggers:
+    store = Store()
+    store.put(resources.AGENTS, copy.deepcopy(agent))
+    for connector in connectors:
+        store.put(resources.TWILIO_CONNECTORS, copy.deepcopy(connector))
+    return Triggers(store)
+
+
+def test_how_far_one_of_several_connectors_is_can_wait() -> None:
+    two = changed(AGENT, "spec", "template", "connectors", to=[{"name": "sms"}, {"name": "voice"}])
+    other = changed(CHECKED, "metadata", "name", to="voice")
+    waiting = knowing(changed(two, "status", "conditions", to=WAITS), CONNECTOR, other)
+    assert waiting.only_how_far(OF_AGENT, CHECKED, CONNECTOR)
+    new, elsewhere = None, changed(CONNECTOR, "spec", "publicURL", to="https://other.example.com")
+    assert not waiting.only_how_far(OF_AGENT, new, CONNECTOR)
+    assert not waiting.only_how_far(OF_AGENT, CHECKED, elsewhere)
+    assert not waiting.only_how_far(OF_AGENT, CHECKED, changed(CONNECTOR, "status", "agent", to="sales"))
+
+
+def test_the_last_connector_and_one_that_breaks_are_told_at_once() -> None:
+    waiting = knowing(changed(AGENT, "status", "conditions", to=WAITS), CONNECTOR)
+    assert not waiting.only_how_far(OF_AGENT, CHECKED, CONNECTOR)
+    serving = knowing(AGENT, CHECKED)
+    assert not serving.only_how_far(OF_AGENT, CONNECTOR, CHECKED)
+
+
 def test_our_own_status_leads_to_nothing(triggers: Triggers) -> None:
     told = changed(AGENT, "status", "conditions", to=[{"type": "Ready", "status": "True"}])
     assert of(triggers, resources.AGENTS, AGENT, told) == set()
