@@ -51,8 +51,8 @@ class Pod:
         conversations: ConversationLog,
         engine: LateEngine,
     ) -> None:
-        template = config.template
         self._settings = settings
+        self._config = config
         self._log = conversations
         self._engine = engine
         self._connections = TwilioConnections(timeout=settings.send_seconds)
@@ -73,58 +73,18 @@ class Pod:
             revision=lambda: self.live.live_revision or config.revision,
         )
         self._receiver = Receiver(self.connectors, desk, conversations, self._onboarding.ask)
-        self._worker = Worker(
-            conversations,
-            Runner(
-                engine,
-                template.engine.kind,
-                config.revision,
-                template.turn,
-                Bounds(
-                    settings.media_bytes, settings.media_turn_bytes, tuple(settings.media_types), settings.media_seconds
-                ),
-                settings.replies_per_hour,
-                conversations,
-                self.connectors,
-                decisions,
-            ),
-            Sender(
-                conversations,
-                self.connectors,
-                settings.send_seconds,
-                settings.send_attempts,
-                Events(kube, config.namespace, settings.pod_name).delivery_unknown,
-                template.turn.resend_unknown,
-            ),
-            holder=settings.pod_name,
-            revision=config.revision,
-            live=lambda: self.live.live,
-            concurrency=template.webhook.concurrency,
-            lease_seconds=settings.lease_seconds,
-        )
-        retention = timedelta(days=config.conversation_log.retention.days)
-        self._backfill = Backfill(
-            conversations,
-            self.connectors,
-            desk,
-            settings.pod_name,
-            2 * settings.lease_seconds,
-            settings.backfill_seconds,
-            timedelta(seconds=settings.settling_seconds),
-            timedelta(seconds=settings.missed_seconds),
-            retention,
-            self._onboarding.ask,
-            lambda: self.live.live,
-            Deliveries(conversations, [timedelta(seconds=age) for age in settings.delivery_ages]),
-        )
-        self._retention = Retention(conversations, retention, lambda: self.live.live)
+        events = Events(kube, config.namespace, settings.pod_name)
+        self._worker = self._make_worker(self._make_runner(decisions), self._make_sender(events))
+        keep = timedelta(days=config.conversation_log.retention.days)
+        self._backfill = self._make_backfill(desk, keep)
+        self._retention = Retention(conversations, keep, lambda: self.live.live)
         self._drain = Drain(
             kube,
             conversations,
-            config.namespace,
-            config.revision,
-            lambda: self.live.live_revision,
-            lambda: self._worker.running,
+            namespace=config.namespace,
+            revision=config.revision,
+            live=lambda: self.live.live_revision,
+            running=lambda: self._worker.running,
         )
         self._health = Health(self._alive, self._unready)
         self._public = Listener(self._receiver.handle, settings.host, settings.port, post=self._receiver.post)
@@ -133,6 +93,64 @@ class Pod:
         self._receiver.on_doubt = self._backfill.doubt
         self.live.on_live = self._on_live
         self.connectors.on_change = self._on_connectors
+
+    def _make_runner(self, decisions: Decisions) -> Runner:
+        settings, template = self._settings, self._config.template
+        return Runner(
+            engine=self._engine,
+            kind=template.engine.kind,
+            revision=self._config.revision,
+            bounds=template.turn,
+            media=Bounds(
+                file_bytes=settings.media_bytes,
+                turn_bytes=settings.media_turn_bytes,
+                types=tuple(settings.media_types),
+                seconds=settings.media_seconds,
+            ),
+            replies_per_hour=settings.replies_per_hour,
+            conversations=self._log,
+            connectors=self.connectors,
+            decisions=decisions,
+        )
+
+    def _make_sender(self, events: Events) -> Sender:
+        return Sender(
+            self._log,
+            self.connectors,
+            seconds=self._settings.send_seconds,
+            most_attempts=self._settings.send_attempts,
+            tell=events.delivery_unknown,
+            resend=self._config.template.turn.resend_unknown,
+        )
+
+    def _make_worker(self, runner: Runner, sender: Sender) -> Worker:
+        return Worker(
+            self._log,
+            runner,
+            sender,
+            holder=self._settings.pod_name,
+            revision=self._config.revision,
+            live=lambda: self.live.live,
+            concurrency=self._config.template.webhook.concurrency,
+            lease_seconds=self._settings.lease_seconds,
+        )
+
+    def _make_backfill(self, desk: Desk, keep: timedelta) -> Backfill:
+        settings = self._settings
+        return Backfill(
+            self._log,
+            self.connectors,
+            desk,
+            holder=settings.pod_name,
+            lease_seconds=2 * settings.lease_seconds,
+            interval=settings.backfill_seconds,
+            settling=timedelta(seconds=settings.settling_seconds),
+            missed=timedelta(seconds=settings.missed_seconds),
+            retention=keep,
+            ask=self._onboarding.ask,
+            live=lambda: self.live.live,
+            deliveries=Deliveries(self._log, [timedelta(seconds=age) for age in settings.delivery_ages]),
+        )
 
     def _on_connectors(self) -> None:
         self._onboarding.reconsider()
