@@ -150,6 +150,7 @@ async def test_volumes_show_their_sources_and_follow_them(world: World) -> None:
     container = {"volumeMounts": mounts, "env": [{"name": "WHERE", "value": "/scratch"}]}
     await world.pod("files", ["sh", "-c", script], container=container, volumes=volumes)
     await world.until(PODS, "files", running)
+    await world.log_until("files", "x")  # what runs has not yet read
     await world.client.patch(CONFIG_MAPS, world.namespace, "settings", {"data": {"color": "blue"}})
     assert await world.log_until("files", "now blue") == ["green", "s3cretfiles", "jwt", "x", "now blue"]
 
