@@ -19,8 +19,12 @@ from yarl import URL
 
 IDLE_SECONDS = 15.0
 """Servers and what stands before them close connections on which nothing happens, some after 20 seconds."""
-_REPEATED = frozenset({"GET", "PUT", "DELETE"})
-"""What may be asked once more when a kept connection turns out to have been closed (RFC 9110, 9.2.2)."""
+_REPEATED = "GET"
+"""What may be asked once more when a kept connection turns out to have been closed, as Go's net/http has it.
+
+RFC 9110 (9.2.2) would allow PUT and DELETE too. But where the first one was done and only its answer lost, the second
+conflicts with it or finds nothing, and who asked takes that for somebody else's doing.
+"""
 
 
 class Disconnected(ConnectionError):
@@ -84,7 +88,7 @@ class Wire:
                 try:
                     return await self._ask(connection, request)
                 except Disconnected:
-                    if connection.heard or method not in _REPEATED:
+                    if connection.heard or method != _REPEATED:
                         raise
             return await self._ask(await self._connect(), request)
 
