@@ -220,7 +220,7 @@ class ConversationLog(LogReader, Protocol):
         ...
 
     async def backfill(self, connector: str, holder: str, *, seconds: float) -> Backfill | None:
-        """The lease on looking for what was missed; None while another holds it."""
+        """The lease on looking for what was missed; None while another holder has it. Its holder may claim it anew."""
         ...
 
     async def backfilled(self, backfill: Backfill, cursor: datetime | None) -> None:

@@ -116,6 +116,18 @@ async def test_a_dead_pods_look_is_taken_over_and_the_dead_may_not_move_the_curs
     assert third.cursor is None
 
 
+async def test_a_pod_that_heard_no_answer_to_its_claim_or_started_again_looks_at_once(world: World) -> None:
+    unheard = await world.log.backfill("production-sms", "pod-a", seconds=60)
+    assert unheard is not None
+    again = await world.log.backfill("production-sms", "pod-a", seconds=60)
+    assert again is not None
+    assert again.fence > unheard.fence
+    with pytest.raises(LeaseLost):
+        await world.log.backfilled(unheard, await world.now())
+    assert await (await world.another()).backfill("production-sms", "pod-b", seconds=60) is None
+    await world.log.backfilled(again, None)
+
+
 async def test_a_log_that_was_closed_and_opened_again_knows_all(world: World) -> None:
     await world.told("before")
     turn = await world.claimed()

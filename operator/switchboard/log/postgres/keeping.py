@@ -18,7 +18,7 @@ _CLAIM = """
 INSERT INTO switchboard_backfills AS b (agent, connector, holder, fence, lease_until)
 VALUES ($1, $2, $3, 1, switchboard_now() + $4)
 ON CONFLICT (agent, connector) DO UPDATE SET holder = $3, fence = b.fence + 1, lease_until = switchboard_now() + $4
-    WHERE b.holder IS NULL OR b.lease_until <= switchboard_now()
+    WHERE b.holder IS NULL OR b.holder = $3 OR b.lease_until <= switchboard_now()
 RETURNING b.fence, b.cursor
 """
 

@@ -30,24 +30,26 @@ class Backfills:
 
     async def claim(self, connector: str, holder: str, *, seconds: float) -> Backfill | None:
         """As the protocol says."""
-        now = self._clock.now()
-        known = await self._read(connector)
-        fence, cursor = 0, None
-        if known is not None:
-            spec = known.get("spec", {})
-            fence, cursor = int(spec.get("leaseTransitions") or 0), _cursor(known)
-            if spec.get("holderIdentity") and now < _expires(spec):
-                return None
-        spec = {
-            "holderIdentity": holder,
-            "leaseDurationSeconds": max(1, round(seconds)),
-            "acquireTime": _micro(now),
-            "renewTime": _micro(now),
-            "leaseTransitions": fence + 1,
-        }
-        if not await self._write(connector, known, spec, cursor):
-            return None
-        return Backfill(connector, holder, fence + 1, now + timedelta(seconds=max(1, round(seconds))), cursor)
+        for _ in range(CONFLICTS_MAX):  # a conflict says that it was written, and the holder by whom
+            now = self._clock.now()
+            known = await self._read(connector)
+            fence, cursor = 0, None
+            if known is not None:
+                spec = known.get("spec", {})
+                fence, cursor = int(spec.get("leaseTransitions") or 0), _cursor(known)
+                if spec.get("holderIdentity") not in {None, "", holder} and now < _expires(spec):
+                    return None
+            lasts = max(1, round(seconds))
+            spec = {
+                "holderIdentity": holder,
+                "leaseDurationSeconds": lasts,
+                "acquireTime": _micro(now),
+                "renewTime": _micro(now),
+                "leaseTransitions": fence + 1,
+            }
+            if await self._write(connector, known, spec, cursor):
+                return Backfill(connector, holder, fence + 1, now + timedelta(seconds=lasts), cursor)
+        return None
 
     async def done(self, backfill: Backfill, cursor: datetime | None) -> None:
         """As the protocol says."""
