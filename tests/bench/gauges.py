@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import aiohttp
@@ -15,6 +16,17 @@ def cpu(pid: int) -> float:
     """Seconds of CPU that a process has taken, user and system."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def cpu_with_children(pid: int) -> float:
+    """Seconds of CPU that a process and those it started have taken: PostgreSQL has one for each connection, and
+    some of its own."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    taken = cpu(pid)
+    for child in map(int, children):
+        with suppress(OSError):  # it has ended
+            taken += cpu(child)
+    return taken
 
 
 def memory(pid: int, what: str = "VmRSS") -> float:

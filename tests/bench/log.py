@@ -19,10 +19,12 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import asyncpg
+from tests.bench.gauges import cpu_with_children
 from tests.bench.signature import PARAMETERS
 from tests.postgres import Server
 
@@ -154,27 +156,43 @@ async def postgres(server: Server, log: PostgresLog) -> None:
 
 
 async def kept(server: Server, many: int) -> None:
-    """What one more message, one page of history and one list cost, with few kept and with many."""
+    """What one more message, one page of history and one list cost, with few kept and with many: by the clock, and by
+    the CPU that PostgreSQL and this process took for it, which nothing else on the machine changes much."""
     few = 10_000
+    took: dict[tuple[str, int], list[float]] = {}
+
+    async def measured_rate(what: tuple[str, int], call: Callable[[], Awaitable[object]], clients: int) -> float:
+        done = 0
+
+        async def counted() -> None:
+            nonlocal done
+            await call()
+            done += 1
+
+        before = cpu_with_children(server.pid) + time.process_time()
+        found = await rate(counted, clients=clients)
+        took.setdefault(what, []).append((cpu_with_children(server.pid) + time.process_time() - before) / done)
+        return found
+
     async with AsyncExitStack() as exits:
         logs = {size: await filled(server, size, exits) for size in (few, many)}
-        contenders = {}
+        contenders: dict[tuple[str, int], Callable[[], Awaitable[float]]] = {}
         for size, log in logs.items():
             name = (await log.conversations(Query(), limit=1)).items[0].name
-            contenders |= {
-                ("messages recorded", size): lambda log=log: rate(lambda: log.record(message())),
-                ("pages of history", size): lambda log=log, name=name: rate(
-                    lambda: log.history(name, limit=40), clients=4
-                ),
-                ("lists of a contact", size): lambda log=log: rate(
-                    lambda: log.messages(Query(contact="+15005550007")), clients=4
-                ),
-                ("lists of conversations", size): lambda log=log: rate(lambda: log.conversations(Query()), clients=4),
+            calls: dict[str, tuple[Callable[[], Awaitable[object]], int]] = {
+                "messages recorded": (lambda log=log: log.record(message()), CLIENTS),
+                "pages of history": (lambda log=log, name=name: log.history(name, limit=40), 4),
+                "lists of a contact": (lambda log=log: log.messages(Query(contact="+15005550007")), 4),
+                "lists of conversations": (lambda log=log: log.conversations(Query()), 4),
             }
+            for what, (call, clients) in calls.items():
+                contenders[what, size] = partial(measured_rate, (what, size), call, clients)
         measured = await medians(contenders)
     print(f"\nCost with {many:,} messages kept ÷ with {few:,}")
     for what in dict.fromkeys(name for name, _ in contenders):
-        print(f"  {what:<52}{measured[what, many]:>10,.0f} /s   × {measured[what, few] / measured[what, many]:.2f}")
+        slower = measured[what, few] / measured[what, many]
+        dearer = statistics.median(took[what, many]) / statistics.median(took[what, few])
+        print(f"  {what:<52}{measured[what, many]:>10,.0f} /s   × {slower:.2f}   CPU × {dearer:.2f}")
 
 
 async def filled(server: Server, size: int, exits: AsyncExitStack) -> PostgresLog:
@@ -188,7 +206,11 @@ async def filled(server: Server, size: int, exits: AsyncExitStack) -> PostgresLo
     await log.start()
     exits.push_async_callback(log.close)
     connection = await asyncpg.connect(dsn)
-    await fill(connection, size)
+    async with unflushed(connection), unindexed(connection):
+        await fill(connection, size)
+    for table in ("switchboard_messages", "switchboard_conversations"):
+        await connection.execute(f"VACUUM ANALYZE {table}")
+    await connection.execute("CHECKPOINT")
     await connection.close()
     for _ in range(2 * CONTACTS // CLIENTS):
         await asyncio.gather(*(log.record(message()) for _ in range(CLIENTS)))
@@ -216,9 +238,41 @@ async def fill(connection: asyncpg.Connection[asyncpg.Record], size: int) -> Non
             " FROM generate_series($1::bigint, $1 + $2 - 1, 40) n ON CONFLICT DO NOTHING",
             *(start, count),
         )
-    await connection.execute("VACUUM ANALYZE switchboard_messages")
-    await connection.execute("VACUUM ANALYZE switchboard_conversations")
-    await connection.execute("CHECKPOINT")
+
+
+@asynccontextmanager
+async def unflushed(connection: asyncpg.Connection[asyncpg.Record]) -> AsyncIterator[None]:
+    """Nothing is flushed within the block, where rows are only made."""
+
+    async def flush(setting: str) -> None:
+        await connection.execute(f"ALTER SYSTEM SET fsync = {setting}")
+        await connection.execute("SELECT pg_reload_conf()")
+
+    await flush("off")
+    try:
+        yield
+    finally:
+        await flush("on")
+
+
+@asynccontextmanager
+async def unindexed(connection: asyncpg.Connection[asyncpg.Record]) -> AsyncIterator[None]:
+    """The messages' indexes are made after the block, in the order of the migration: that is faster."""
+    rows = await connection.fetch(
+        "SELECT c.relname AS name, pg_get_indexdef(c.oid) AS made, i.indisprimary AS key FROM pg_index i"
+        " JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indrelid = 'switchboard_messages'::regclass ORDER BY c.oid"
+    )
+    for row in rows:
+        what = f"TABLE switchboard_messages DROP CONSTRAINT {row['name']}" if row["key"] else ""
+        await connection.execute(f"ALTER {what}" if what else f"DROP INDEX {row['name']}")
+    yield
+    await connection.execute("SET maintenance_work_mem = '512MB'")
+    for row in rows:
+        await connection.execute(row["made"])
+        if row["key"]:
+            await connection.execute(
+                f"ALTER TABLE switchboard_messages ADD CONSTRAINT {row['name']} PRIMARY KEY USING INDEX {row['name']}"
+            )
 
 
 @asynccontextmanager

@@ -21,11 +21,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 import asyncpg
+from tests.bench.gauges import cpu, cpu_with_children
 from tests.bench.signature import PARAMETERS
 from tests.integration.webhook.conftest import _install, process
 from tests.integration.webhook.rig import Pod, Rig, rig
@@ -89,22 +90,6 @@ class Requests:
         return head.encode() + body
 
 
-def cpu_seconds(pid: int) -> float:
-    """Seconds of CPU that a process has used: what other processes of this machine do hardly changes it."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def cpu_of_children(pid: int) -> float:
-    """Seconds of CPU that a process and those it started have used: PostgreSQL has one for each connection, and some of
-    its own."""
-    parents = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
-    return sum(cpu_seconds(one) for one in [pid, *(child for child, parent in parents.items() if parent == pid)])
-
-
 @contextmanager
 def server(*command: str, environment: Mapping[str, str] | None = None) -> Iterator[int]:
     """A process that ends with the block; its id."""
@@ -157,12 +142,12 @@ class Bench:
         """Messages a second of `number` pods."""
         ports = [urlsplit(pod.url).port or 0 for pod in self.pods[:number]]
         files = [self.requests.file(int(12_000 * self.seconds / number)) for _ in ports]
-        before = cpu_seconds(self.pods[0].process.pid)
-        database = cpu_of_children(self.database.pid)
+        before = cpu(self.pods[0].process.pid)
+        database = cpu_with_children(self.database.pid)
         done = await asyncio.gather(*(load(p, f, seconds=self.seconds) for p, f in zip(ports, files, strict=True)))
         answered = sum(one["answered"] for one in done)
-        self.cpu["pod"] = (cpu_seconds(self.pods[0].process.pid) - before) / done[0]["answered"]
-        self.cpu["PostgreSQL"] = (cpu_of_children(self.database.pid) - database) / answered
+        self.cpu["pod"] = (cpu(self.pods[0].process.pid) - before) / done[0]["answered"]
+        self.cpu["PostgreSQL"] = (cpu_with_children(self.database.pid) - database) / answered
         self.cpu["load"] = sum(one["cpu"] for one in done) / answered
         return sum(one["per_second"] for one in done)
 
@@ -192,10 +177,10 @@ class Bench:
         with server(sys.executable, "-m", "tests.bench.bare", str(port)) as pid:
             await listening(port)
             file = self.requests.file(int(16_000 * self.seconds))
-            before = cpu_seconds(pid)
+            before = cpu(pid)
             done = await load(port, file, seconds=self.seconds)
-            self.cpu["bare"] = (cpu_seconds(pid) - before) / done["answered"]
-            self.cpu["bareload"] = done["cpu"] / done["answered"]
+            self.cpu["bare"] = (cpu(pid) - before) / done["answered"]
+            self.cpu["load for bare"] = done["cpu"] / done["answered"]
             return done["per_second"]
 
     async def flask(self, *, pooled: bool) -> float:
@@ -295,7 +280,7 @@ async def _rounds(bench: Bench, rounds: int, answers: list[float]) -> int:
     rows: list[dict[str, float]] = []
     for number in range(rounds + 1):
         bare, one = await bench.bare(), await bench.pod()
-        cpu = dict(bench.cpu)
+        took = dict(bench.cpu)
         two = await bench.pod(2)
         pooled, single = await bench.flask(pooled=True), await bench.flask(pooled=False)
         inserts, _ = await bench.pgbench(64)
@@ -313,9 +298,12 @@ async def _rounds(bench: Bench, rounds: int, answers: list[float]) -> int:
                 "pgbench, 64 clients, tps": inserts,
                 "p99 at 300 msg/s, ms": p99 * 1000,
                 "pgbench, one client, p99, ms": commit * 1000,
-                "bare, CPU of a message, us": cpu["bare"] * 1e6,
-                "one pod, CPU of a message, us": cpu["pod"] * 1e6,
-                "CPU of a message, bare / one pod": cpu["bare"] / cpu["pod"],
+                "bare, CPU of a message, us": took["bare"] * 1e6,
+                "the load for bare, CPU of a message, us": took["load for bare"] * 1e6,
+                "one pod, CPU of a message, us": took["pod"] * 1e6,
+                "PostgreSQL for it, CPU of a message, us": took["PostgreSQL"] * 1e6,
+                "the load for it, CPU of a message, us": took["load"] * 1e6,
+                "CPU of a message, bare / one pod": took["bare"] / took["pod"],
                 "one pod / bare": one / bare,
                 "one pod / Flask pooled": one / pooled,
                 "one pod / Flask, a connection each": one / single,

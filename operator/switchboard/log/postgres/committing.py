@@ -19,7 +19,9 @@ B = TypeVar("B")
 BATCH_MAX = 256
 """Entries of one commit: what comes in a millisecond or two when the database is the limit."""
 ENOUGH = 16
-"""Entries that are worth a commit, also while another one runs."""
+"""Entries that are worth a commit, also while a slow one runs."""
+SLOW_SECONDS = 0.002
+"""That a commit takes where the disk is what is waited for, and not the database's work."""
 _STILL = 2
 """Rounds of the event loop without a new entry, after which none is on its way: a request takes two from its bytes to
 its entry."""
@@ -43,6 +45,8 @@ class GroupCommit(Generic[A, B]):
         self._at_once = at_once
         self._waiting: list[tuple[A, asyncio.Future[B]]] = []
         self._running: dict[asyncio.Task[None], frozenset[Hashable]] = {}
+        self._begun = 0.0
+        """When the last commit began, by the event loop's clock."""
         self._gathering = False
         self._seen = self._still = 0
         self._closed = False
@@ -58,25 +62,33 @@ class GroupCommit(Generic[A, B]):
 
     def _look(self) -> None:
         """Gathers, if a commit may begin after that."""
-        if self._gathering or not self._waiting or len(self._running) >= self._at_once:
+        if self._gathering or not self._waiting or not self._may_begin():
             return
-        if not self._running or len(self._waiting) >= ENOUGH:
-            self._gathering = True
-            self._seen = self._still = 0
-            self._gather()
+        self._gathering = True
+        self._seen = self._still = 0
+        self._gather()
+
+    def _may_begin(self) -> bool:
+        if not self._running:
+            return True
+        if len(self._waiting) < ENOUGH or len(self._running) >= self._at_once:
+            return False
+        return asyncio.get_running_loop().time() - self._begun >= SLOW_SECONDS
 
     def _gather(self) -> None:
         """Begins a commit once no more entries are coming, else asks again when the event loop has come round."""
         waiting = len(self._waiting)
         self._still = self._still + 1 if waiting == self._seen else 0
         self._seen = waiting
+        loop = asyncio.get_running_loop()
         if waiting < ENOUGH and self._still < _STILL:
-            asyncio.get_running_loop().call_soon(self._gather)
+            loop.call_soon(self._gather)
             return
         self._gathering = False
         batch = self._next()
         if batch:
-            task = asyncio.create_task(self._flush(batch))
+            self._begun = loop.time()
+            task = loop.create_task(self._flush(batch))
             self._running[task] = frozenset(self._key(entry) for entry, _ in batch)
             task.add_done_callback(self._ended)
             if self._waiting:

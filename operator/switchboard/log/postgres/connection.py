@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import asyncpg
@@ -84,6 +84,9 @@ def malformed() -> LogMisconfigured:
     )
 
 
+_CLOSED = "the conversation log is closed"
+
+
 async def _keep(_: Connection) -> None:
     """Resetting a connection costs a round trip, and we leave nothing on it."""
 
@@ -96,6 +99,8 @@ class Database:
         self._connections = connections
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._recording: asyncpg.Pool[asyncpg.Record] | None = None
+        self._recorders: list[PoolConnectionProxy[asyncpg.Record]] = []
+        """Connections out of `_recording` that nobody uses now."""
         self.answers = False
         """Whether the database answered last time."""
 
@@ -128,6 +133,9 @@ class Database:
     async def close(self) -> None:
         """Lets go of all connections."""
         pools, self._pool, self._recording = (self._recording, self._pool), None, None
+        recorders, self._recorders = self._recorders, []
+        for recorder in recorders:
+            recorder.terminate()
         for pool in pools:
             if pool is not None:
                 try:
@@ -139,12 +147,9 @@ class Database:
     @asynccontextmanager
     async def connection(self, *, recording: bool = False) -> AsyncIterator[Connection]:
         """A connection for a statement or two, each its own transaction."""
-        pool = self._recording if recording else self._pool
-        if pool is None:
-            raise LogUnavailable("the conversation log is closed")
         try:
             with speaking():
-                async with pool.acquire(timeout=CONNECT_SECONDS) as connection:
+                async with self._recorder() if recording else self._pooled() as connection:
                     try:
                         yield connection
                     except asyncpg.InternalClientError:
@@ -156,6 +161,36 @@ class Database:
             self.answers = False
             raise
         self.answers = True
+
+    def _pooled(self) -> AbstractAsyncContextManager[Connection]:
+        if self._pool is None:
+            raise LogUnavailable(_CLOSED)
+        return self._pool.acquire(timeout=CONNECT_SECONDS)
+
+    @asynccontextmanager
+    async def _recorder(self) -> AsyncIterator[Connection]:
+        """A connection that stays out of its pool while all goes well: taking one out and giving it back costs half of
+        what a commit does here."""
+        if self._recording is None:
+            raise LogUnavailable(_CLOSED)
+        pool, connection = self._recording, None
+        while self._recorders:
+            connection = self._recorders.pop()
+            if not connection.is_closed():
+                break
+            await pool.release(connection)
+            connection = None
+        if connection is None:
+            connection = await pool.acquire(timeout=CONNECT_SECONDS)
+        try:
+            yield connection
+        except BaseException:
+            await pool.release(connection)
+            raise
+        if self._recording is pool:
+            self._recorders.append(connection)
+        else:
+            await pool.release(connection)
 
     async def transaction(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         """What `work` gives, all of it durable or none; done again if it lost against another transaction."""

@@ -76,8 +76,8 @@ class Keeping:
         gone = 0
         for table, key in (("messages", "id"), ("executions", "name")):
             status = await connection.execute(
-                f"DELETE FROM switchboard_{table} WHERE agent = $1 AND {key} IN (SELECT {key} FROM switchboard_{table}"
-                " WHERE agent = $1 AND conversation = $2 LIMIT $3)",
+                f"DELETE FROM switchboard_{table} WHERE agent = $1 AND conversation = $2 AND {key} IN"
+                f" (SELECT {key} FROM switchboard_{table} WHERE agent = $1 AND conversation = $2 LIMIT $3)",
                 *(self._agent, conversation, limit - gone),
             )
             gone += count(status)

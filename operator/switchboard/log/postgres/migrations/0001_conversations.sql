@@ -49,7 +49,7 @@ CREATE INDEX switchboard_conversations_ready ON switchboard_conversations (agent
 
 CREATE TABLE switchboard_messages (
     -- Orders a conversation's messages: the order of durable receipt.
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id bigint GENERATED ALWAYS AS IDENTITY,
     agent integer NOT NULL,
     name text COLLATE "C" NOT NULL,
     conversation text COLLATE "C" NOT NULL,
@@ -77,7 +77,7 @@ CREATE TABLE switchboard_messages (
     unconfirmed_after timestamptz,
     not_before timestamptz
 ) WITH (fillfactor = 90);
-CREATE INDEX switchboard_messages_history ON switchboard_messages (agent, conversation, id);
+ALTER TABLE switchboard_messages ADD PRIMARY KEY (agent, conversation, id);
 CREATE INDEX switchboard_messages_time ON switchboard_messages (agent, provider, time, id);
 CREATE UNIQUE INDEX switchboard_messages_name ON switchboard_messages (agent, name);
 CREATE INDEX switchboard_messages_open ON switchboard_messages (agent, conversation, id) WHERE open;
