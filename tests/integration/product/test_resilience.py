@@ -27,7 +27,6 @@ from switchboard.kube.resources import (
     TWILIO_CONNECTORS,
     ResourceType,
 )
-from switchboard.sandbox.stack import reason
 from switchboard.sandbox.twilio.control_models import FaultSpec
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.cluster]
@@ -146,29 +145,24 @@ async def test_conversations_outlive_their_agent_and_go_on_with_the_next(custome
     assert [it["status"]["messages"] for it in conversations] == [4]
 
 
-async def test_a_stranger_is_let_in_from_the_command_line(customer: Any) -> None:
-    kubectl, control = customer.product.kubectl, customer.product.twilio.control
-    connector = customer.manifest("TwilioConnector")
-    connector["spec"]["access"] = {"policy": "Onboarding", "onboardingMessage": "A colleague will let you in."}
-    (written,) = await kubectl.apply([connector])
-    generation = written["metadata"]["generation"]
-    await kubectl.until(
-        TWILIO_CONNECTORS,
-        "production-sms",
-        lambda it: it["status"]["observedGeneration"] == generation and reason(it) == "Connected",
-        customer.namespace,
-    )
-    assert await customer.ask("order 4") == "A colleague will let you in."
-    (request,) = await whole(customer, ACCESS_REQUESTS, lambda found: len(found) == 1)
+async def test_a_stranger_is_let_in_from_the_command_line(tenant: Any) -> None:
+    kubectl, control = tenant.product.kubectl, tenant.product.twilio.control
+    for entry in tenant.objects:
+        if entry["kind"] == "TwilioConnector":
+            entry["spec"]["access"] = {"policy": "Onboarding", "onboardingMessage": "A colleague will let you in."}
+    await kubectl.apply(tenant.objects)
+    await tenant.connected()
+    assert await tenant.ask("order 4") == "A colleague will let you in."
+    (request,) = await whole(tenant, ACCESS_REQUESTS, lambda found: len(found) == 1)
     name = request["metadata"]["name"]
-    code, said = await _switchboard(customer, "approve", name, "--note", "a customer")
+    code, said = await _switchboard(tenant, "approve", name, "--note", "a customer")
     assert code == 0, said
-    assert said == f"accessrequest.switchboard.dev/{name} approved: {customer.person}\n"
-    assert (await control.next_message(customer.person, after=1)).body == "Order 4 is on its way."
-    decided = await kubectl.api.get(ACCESS_REQUESTS, name, customer.namespace)
+    assert said == f"accessrequest.switchboard.dev/{name} approved: {tenant.person}\n"
+    assert (await control.next_message(tenant.person, after=1)).body == "Order 4 is on its way."
+    decided = await kubectl.api.get(ACCESS_REQUESTS, name, tenant.namespace)
     assert decided["spec"]["decision"] == "Approved"
     assert decided["spec"]["decidedBy"]
-    code, said = await _switchboard(customer, "approve", "nobody")
+    code, said = await _switchboard(tenant, "approve", "nobody")
     assert code == 1
     assert "There is no AccessRequest 'nobody'" in said
 
