@@ -187,8 +187,9 @@ class ConnectorReconciler:
         for _ in range(ROUNDS):
             if not decision.writes or pool is None or isinstance(seen.found, Problem):
                 break
-            seen = await self._fresh(pool, decision, seen)
-            decision = connectors.decide(connector, seen, now)
+            fresh = await self._fresh(pool, decision, seen)
+            if fresh != seen:
+                seen, decision = fresh, connectors.decide(connector, fresh, now)
             if not decision.writes:
                 break
             try:

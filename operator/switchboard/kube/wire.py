@@ -76,6 +76,9 @@ class Wire:
         self._seconds = seconds
         self._places = asyncio.Semaphore(limit)
         self._idle: deque[_Connection] = deque()
+        self._due: dict[_Connection, float] = {}
+        """When each answer that is waited for is due, on the loop's clock."""
+        self._looking: asyncio.TimerHandle | None = None
 
     async def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
         """The answer. `target`: path and query, encoded. Raises OSError or ValueError where there is none."""
@@ -83,30 +86,55 @@ class Wire:
         if body is not None or method != "GET":
             head += f"Content-Length: {len(body or b'')}\r\n"
         request = b"".join((head.encode("latin-1"), b"\r\n", body or b""))
-        async with asyncio.timeout(self._seconds), self._places:
+        due = asyncio.get_running_loop().time() + self._seconds
+        if self._places.locked():
+            async with asyncio.timeout_at(due):
+                await self._places.acquire()
+        else:
+            await self._places.acquire()
+        try:
             while (connection := self._kept()) is not None:
                 try:
-                    return await self._ask(connection, request)
+                    return await self._ask(connection, request, due)
                 except Disconnected:
                     if connection.heard or method != _REPEATED:
                         raise
-            return await self._ask(await self._connect(), request)
+            async with asyncio.timeout_at(due):
+                connection = await self._connect()
+            return await self._ask(connection, request, due)
+        finally:
+            self._places.release()
 
     async def close(self) -> None:
         """Lets go of all connections."""
         while self._idle:
             self._idle.pop().close()
+        if self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
 
-    async def _ask(self, connection: _Connection, request: bytes) -> Answer:
+    async def _ask(self, connection: _Connection, request: bytes, due: float) -> Answer:
+        self._due[connection] = due
+        if self._looking is None:
+            self._look()
         try:
             answer = await connection.ask(request)
         except BaseException:
             connection.abort()  # what still comes on it is an answer that nobody waits for
             raise
+        finally:
+            del self._due[connection]
         if connection.open:
             connection.since = time.monotonic()
             self._idle.append(connection)
         return answer
+
+    def _look(self) -> None:
+        """Ends what is overdue, now and then: a timer for each request took a twentieth of the operator's CPU."""
+        loop = asyncio.get_running_loop()
+        for connection in [connection for connection, due in self._due.items() if due <= loop.time()]:
+            connection.overdue()
+        self._looking = loop.call_later(min(1.0, self._seconds / 10), self._look) if self._due else None
 
     def _kept(self) -> _Connection | None:
         """The connection that was used last; those that nobody used for long are closed."""
@@ -169,6 +197,10 @@ class _Connection(asyncio.Protocol):
     def abort(self) -> None:
         if self._transport is not None:
             self._transport.abort()
+
+    def overdue(self) -> None:
+        """The answer has not come in time."""
+        self._end(error=TimeoutError())
 
     # What the transport tells
 

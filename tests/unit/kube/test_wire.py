@@ -176,6 +176,32 @@ async def test_no_answer_in_time_ends_the_wait() -> None:
             await ask(to)
 
 
+async def test_waiting_for_a_place_counts_as_well() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with wire(serve, seconds=0.05, limit=1) as to:
+        results = await asyncio.gather(*(ask(to) for _ in range(3)), return_exceptions=True)
+    assert [type(it) for it in results] == [TimeoutError] * 3
+
+
+async def test_who_is_answered_in_time_is_not_disturbed_by_who_is_not() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            head, _ = await request(reader)
+            if head.startswith("DELETE"):
+                await reader.read()
+            writer.write(OK)
+
+    async with wire(serve, seconds=0.2) as to:
+        late = asyncio.create_task(ask(to, "DELETE"))
+        while not late.done():
+            assert await ask(to) == Answer(200, b"{}")
+        with pytest.raises(TimeoutError):
+            await late
+        assert await ask(to) == Answer(200, b"{}")
+
+
 async def test_no_more_connections_than_allowed_are_open() -> None:
     open_, most = 0, 0
 
