@@ -181,9 +181,10 @@ class _Checker:
                 optional_of(self._field(inner, tree)), self.ours("select", operand.text, json.dumps(tree.name))
             )
         field = self._field(operand.type, tree, at)
-        if operand.type.fields is not None or _selectable(tree.name):
-            name = _held_as(tree.name, operand.type.fields or {})
-            return Typed(field, f"{operand.text}.{name}")
+        if operand.type.fields is not None:
+            return Typed(field, f"{operand.text}.{_held_as(tree.name, operand.type.fields)}")
+        if _selectable(tree.name):  # what has no schema is not kept escaped: request.namespace
+            return Typed(field, f"{operand.text}.{tree.name}")
         return Typed(field, f"{operand.text}[{json.dumps(tree.name)}]")
 
     def _index(self, tree: Index, scope: Scope) -> Typed:
