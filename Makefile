@@ -1,6 +1,8 @@
 # Every step of CI and of a release is a target here, so that a person can run it.
 PYTHON ?= python3.11
 SEED ?= 1
+# Half of the tests' time is waiting: two a core.
+WORKERS ?= 4
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
@@ -38,7 +40,7 @@ demo: $(VENV)/.sandbox ## the whole product on this machine: no cluster, no Twil
 	@$(BIN)/switchboard demo
 
 test: $(VENV)/.dev ## every test; ARGS="--kubeconfig FILE" runs the cluster tests on another cluster
-	@$(BIN)/python -m pytest -n 3 --dist worksteal --reruns 2 $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --reruns 2 $(ARGS)
 
 test-hostile: $(VENV)/.dev ## the tests on clusters, on clusters at their worst; SEED=N makes the same choices again
 	@$(BIN)/python -m pytest -n 2 --dist worksteal --hostile $(SEED) --timeout 300 --ignore tests/integration/demo \

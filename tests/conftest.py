@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from tests import forking
+from tests import forking, scheduling
 from tests.namespaces import Namespaces, needed
 
 SESSION = {"scope": "session", "loop_scope": "session"}
@@ -57,6 +57,9 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    workers = getattr(config, "workerinput", {}).get("workercount", 0)
+    if workers > 1 and len(items) > 100 * workers:  # of a few, each has its place
+        items[:] = scheduling.spread(items, workers)
     if config.getoption("--hostile") is None:
         return
     for item in items:

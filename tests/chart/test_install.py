@@ -264,6 +264,7 @@ async def test_a_reader_reads_and_who_may_view_workloads_reads_no_words(installe
             await viewer.list(MESSAGES, "acme")
 
 
+@pytest.mark.long
 async def test_an_uninstall_gives_the_numbers_back_and_a_new_install_takes_them_again(tmp_path: Path) -> None:
     async with _release(tmp_path, {}) as release:
         await release.install()
@@ -288,6 +289,7 @@ async def test_an_uninstall_gives_the_numbers_back_and_a_new_install_takes_them_
         assert await release.ask("hours?") == "We are open 9 to 5, Monday to Friday."
 
 
+@pytest.mark.long
 async def test_a_release_lets_go_of_what_twilio_does_not_take_back(tmp_path: Path) -> None:
     """Without credentials nothing can be put back: it is told, and neither uninstall nor deletion waits for ever."""
     values = {"namespaces": ["acme"], "crds": {"keep": False}, "release": {"timeoutSeconds": 70}}

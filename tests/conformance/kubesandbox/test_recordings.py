@@ -39,6 +39,7 @@ def config(api: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.long
 @pytest.mark.skipif(KUBECTL is None, reason="kubectl is not on the PATH")
 @pytest.mark.parametrize("name", SESSIONS)
 def test_kubectl_prints_what_it_prints_on_kube_apiserver(name: str, config: Path) -> None:

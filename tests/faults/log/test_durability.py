@@ -7,6 +7,7 @@ import threading
 from contextlib import suppress
 
 import asyncpg
+import pytest
 from tests.postgres import Server
 
 from switchboard.log.errors import LogUnavailable
@@ -65,6 +66,7 @@ async def killed_while_recording(server: Server, rounds: int) -> tuple[int, int]
     return len(acknowledged), len(acknowledged - kept)
 
 
+@pytest.mark.long
 async def test_nothing_acknowledged_is_lost_when_the_database_is_killed() -> None:
     with Server() as server:
         acknowledged, lost = await killed_while_recording(server, ROUNDS)

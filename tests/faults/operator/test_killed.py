@@ -66,6 +66,7 @@ async def all_of(site: Any, side: int, least: int) -> None:
             group.create_task(one(at))
 
 
+@pytest.mark.long
 async def test_killed_after_any_write_to_the_cluster(site: Any) -> None:
     await all_of(site, 0, 12)
 

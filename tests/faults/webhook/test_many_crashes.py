@@ -30,6 +30,7 @@ def expect_kept(tally: Tally, backend: str) -> None:
     assert tally.kept, told(tally, backend, 0)
 
 
+@pytest.mark.long
 async def test_with_a_database_random_crashes_lose_nothing_and_answer_nothing_twice(
     api_server: Path, simulator: str, databases: Databases, tmp_path: Path
 ) -> None:
@@ -38,6 +39,7 @@ async def test_with_a_database_random_crashes_lose_nothing_and_answer_nothing_tw
     expect_kept(tally, "postgres")
 
 
+@pytest.mark.long
 async def test_with_custom_resources_random_crashes_lose_nothing_and_answer_nothing_twice(
     api_server: Path, simulator: str, tmp_path: Path
 ) -> None:

@@ -83,6 +83,7 @@ async def test_a_new_default_in_the_crds_makes_no_revision_and_writes_nothing(co
     assert {name for name in before if before[name] != after[name]} == {"agents/support", "twilioconnectors/sms"}
 
 
+@pytest.mark.long
 async def test_a_restart_with_many_settled_objects_writes_nothing(desk: Any, tmp_path: Path) -> None:
     """Two hundred, of which every connector has a number of its own."""
     connectors, agents = 180, 20

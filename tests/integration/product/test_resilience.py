@@ -53,6 +53,7 @@ async def _switchboard(customer: Any, *words: str) -> tuple[int, str]:
     return process.returncode, output.decode()
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="the pod's process is found in /proc")
 async def test_a_pod_that_is_killed_answers_what_came_meanwhile_once(customer: Any) -> None:
     assert await customer.ask("order 1") == "Order 1 is on its way."
