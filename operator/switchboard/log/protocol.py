@@ -209,6 +209,16 @@ class ConversationLog(LogReader, Protocol):
         whether they were delivered; oldest first."""
         ...
 
+    async def in_doubt(self, recipient: str, *, since: datetime) -> Sequence[Message]:
+        """Messages to this address, of all conversations, that the provider may have taken under an id that is not
+        recorded: attempted and not confirmed, or `DeliveryUnknown` and made since then."""
+        ...
+
+    async def sent(self, message_ids: Sequence[str]) -> set[str]:
+        """Those of these ids that are recorded as an outbound message's. What `in_doubt`, asked before this, did not
+        give any more because it was confirmed, is among them."""
+        ...
+
     async def replies_since(self, conversation: str, since: datetime) -> int:
         """Outbound messages made since, those Cancelled not counted: so that two bots do not talk all night."""
         ...

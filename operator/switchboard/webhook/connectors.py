@@ -19,6 +19,7 @@ from switchboard.providers.base import Channel, OutboundMessage
 from switchboard.providers.twilio.api import TwilioConnections
 from switchboard.providers.twilio.client import TwilioClient
 from switchboard.providers.twilio.credentials import Credentials
+from switchboard.providers.twilio.inbound import format_address
 from switchboard.providers.twilio.signature import SignatureCheck, SignedURL
 from switchboard.webhook import credentials as secret_files
 from switchboard.webhook.access import Door
@@ -62,6 +63,12 @@ class Connector:
     def status_url(self, attempt: str) -> str:
         """Where Twilio posts what became of `attempt`."""
         return self.base_url + status_path(self.namespace, self.name, attempt)
+
+    def sender(self, channel: Channel) -> str | None:
+        """Whom messages are from, as Twilio has it; None where a messaging service chooses."""
+        if self.number is None or (channel is Channel.SMS and self.messaging_service):
+            return None
+        return format_address(channel, self.number)
 
     def outbound(self, channel: Channel, message: Message, attempt: str) -> OutboundMessage:
         """A kept reply as it is sent. SMS go through the messaging service, if there is one."""

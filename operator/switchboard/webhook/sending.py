@@ -21,6 +21,7 @@ from switchboard.providers.errors import (
     UnavailableError,
 )
 from switchboard.providers.twilio.inbound import delivery_state, format_address
+from switchboard.providers.twilio.resources import Message as Listed
 from switchboard.telemetry import traces
 from switchboard.webhook import metrics
 from switchboard.webhook.connectors import Connector, Connectors
@@ -37,6 +38,8 @@ SENDS_MAX = 3
 """Attempts to send a reply, whatever became of them, after which one in doubt is not sent again."""
 _LOOK_UP = 50
 _CLOCKS = timedelta(seconds=30)
+_OTHERS = timedelta(minutes=10)
+"""How much earlier than an attempt one may have been made that was put off, and made at about the same time."""
 
 Telling = Callable[[Connector | None, Message], Awaitable[None]]
 """Tells people of a reply that nobody confirmed."""
@@ -203,25 +206,49 @@ class Sender:
     async def _look_up(
         self, turn: Turn, connector: Connector, message: Message, attempt: Attempt
     ) -> DeliveryNews | None:
-        """The message at Twilio that this attempt made, if it can be told. That there is none proves nothing."""
+        """The message at Twilio that this attempt made, if it can be told. That there is none proves nothing.
+
+        Where another message of the same words, to the same number, is in doubt too, nobody can tell whose it is: only
+        callbacks can, which name the attempt.
+        """
         channel = Channel(turn.conversation.channel)
+        earliest = attempt.deadline - timedelta(seconds=self.seconds + _MARGIN) - _CLOCKS
+        until = attempt.deadline + _CLOCKS
         try:
             listed = await connector.client.list_messages(to=format_address(channel, message.recipient), limit=_LOOK_UP)
-            kept = await self.conversations.history(turn.conversation.name, limit=_LOOK_UP)
+            sender = connector.sender(channel)
+            found = [one for one in listed if _fits(one, message.body, sender) and _between(one, earliest, until)]
+            if not found:
+                return None
+            # In this order: what is confirmed between the two questions is in one of the answers.
+            others = await self.conversations.in_doubt(message.recipient, since=earliest - _OTHERS)
+            recorded = await self.conversations.sent([one.sid for one in found])
         except (ProviderError, LogUnavailable) as error:
             log.info("a look-up at Twilio failed", extra={"error": str(error)})
             return None
-        taken = {one.provider_message_id for one in kept}
-        earliest = attempt.deadline - timedelta(seconds=self.seconds + _MARGIN) - _CLOCKS
-        for one in reversed(listed):  # the oldest that fits: attempts were made in order
-            if one.inbound or one.sid in taken or not one.body.rstrip().endswith(message.body.rstrip()):
-                continue
-            if one.date_created is None or not earliest <= one.date_created <= attempt.deadline + _CLOCKS:
-                continue
+        left = [one for one in reversed(found) if one.sid not in recorded]  # attempts were made in order
+        rivals = [other for other in others if other.name != message.name]
+        if any(_ends(one.body, other.body) for one in left for other in rivals):
+            log.info("what is at Twilio may be one of several replies", extra={"attempt": attempt.id})
+            return None
+        for one in left:
             state = delivery_state(one.status)
             if state is not None:
                 return DeliveryNews(one.sid, state, attempt.id, one.error_code)
         return None
+
+
+def _fits(listed: Listed, body: str, sender: str | None) -> bool:
+    return not listed.inbound and (not sender or listed.from_ in {"", sender}) and _ends(listed.body, body)
+
+
+def _ends(text: str, body: str) -> bool:
+    """A trial account's texts begin with a sentence of Twilio's."""
+    return text.rstrip().endswith(body.rstrip())
+
+
+def _between(listed: Listed, earliest: datetime, until: datetime) -> bool:
+    return listed.date_created is not None and earliest <= listed.date_created <= until
 
 
 _NO_CONNECTOR = "ConnectorUnavailable: the agent does not use this connector any more, or it cannot be served."

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 
 import asyncpg
-from tests.integration.log.harness import CONNECTOR, World
+from tests.integration.log.harness import CONNECTOR, CONTACT, World
 
 from switchboard.log.records import DeliveryNews, Query, Turn
 from switchboard.providers.base import DeliveryState
@@ -51,6 +51,8 @@ async def test_no_query_reads_a_whole_table(database: World) -> None:
     await reader.replies_since(name, now)
     await reader.working("support-v1")
     await reader.undelivered(CONNECTOR, since=now - timedelta(minutes=10), until=now - timedelta(minutes=5))
+    await reader.in_doubt(CONTACT, since=now - timedelta(minutes=10))
+    await reader.sent([f"SM{index}" for index in range(5)])
     await reader.expire(now - timedelta(days=1))
     await reader.claim("pod-b", "support-v1", seconds=30, live=True)
     await reader.record(database.inbound("one more", contact=contacts[3]))

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.integration.log.harness import CONNECTOR, LEASE, World, replies
+from tests.integration.log.harness import CONNECTOR, CONTACT, LEASE, World, replies
 
 from switchboard.log.errors import LeaseLost, OptedOut
 from switchboard.log.protocol import UNCONFIRMED_SECONDS
@@ -123,6 +123,34 @@ async def test_an_attempt_of_the_dead_is_waited_out_then_told_and_not_made_again
     assert await world.claim(other, "pod-b") is None
     await world.seen()
     assert await world.states(name) == [("hello", "Answered"), ("answer", "DeliveryUnknown")]
+
+
+async def test_what_is_in_doubt_and_which_ids_are_recorded_is_known_of_all_conversations(world: World) -> None:
+    await world.told()
+    _, part, attempt = await world.begun()
+    await world.told(contact="+14155550199")
+    second, rival, rivals = await world.begun()
+    other = await world.another()
+    await world.seen()
+    since = await world.now() - timedelta(minutes=10)
+
+    async def in_doubt(since: datetime = since) -> set[str]:
+        return {message.name for message in await other.in_doubt(CONTACT, since=since)}
+
+    assert await in_doubt() == {part.name, rival.name}
+    assert not await other.in_doubt("+14155550199", since=since)
+    await world.log.confirm(second, rivals, "SM9", DeliveryState.SENT)
+    assert await other.sent(["SM9", "SM8"]) == {"SM9"}, "at once, whatever a watch has brought"
+    await world.log.release(second)
+    await world.seen()
+    assert await in_doubt() == {part.name}
+    await world.advance(121)
+    await other.unknown(await world.claimed(other, "pod-b"), attempt, error="Nobody confirmed it.")
+    assert await in_doubt() == {part.name}
+    assert await in_doubt(await world.now() + timedelta(minutes=1)) == set()
+    await other.deliver(DeliveryNews("SM8", DeliveryState.SENT, attempt.id))
+    assert await in_doubt() == set()
+    assert await other.sent(["SM9", "SM8"]) == {"SM8", "SM9"}
 
 
 async def test_what_is_in_doubt_is_sent_again_where_that_is_asked_and_the_first_attempt_may_still_adopt(

@@ -79,8 +79,12 @@ class Log:
         self.told.append(("deliver", news.attempt, news.message_id))
         return "Adopted"
 
-    async def history(self, conversation: str, *, limit: int) -> Sequence[Message]:
-        return self.kept
+    async def in_doubt(self, recipient: str, *, since: datetime) -> Sequence[Message]:
+        assert since < datetime.now(UTC) - timedelta(minutes=10)
+        return [one for one in self.kept if one.recipient == recipient and one.provider_message_id is None]
+
+    async def sent(self, message_ids: Sequence[str]) -> set[str]:
+        return {one.provider_message_id for one in self.kept if one.provider_message_id in message_ids}
 
 
 @dataclass
@@ -230,6 +234,7 @@ async def test_what_is_found_at_twilio_is_adopted_and_what_follows_goes_on(desk:
         {"body": "answer 1", "age": 60},
         {"body": "answer 1", "date_created": None},
         {"body": "answer 1", "status": "a word of tomorrow"},
+        {"body": "answer 1", "from": "+15559990000"},
     ],
 )
 async def test_what_may_be_another_message_is_not_adopted(desk: Desk, other: dict[str, Any]) -> None:
@@ -245,6 +250,33 @@ async def test_of_two_that_fit_the_older_one_is_adopted(desk: Desk) -> None:
     desk.client.has = [at_twilio("answer 1", sid="SM-new"), at_twilio("answer 1", sid="SM-old", age=2)]
     await desk.send(part(1))
     assert desk.log.told[1] == ("deliver", f"{part(1).name}.1", "SM-old")
+
+
+async def test_of_two_replies_of_the_same_words_that_are_in_doubt_neither_takes_what_may_be_the_others(
+    desk: Desk,
+) -> None:
+    """Two people write, the answers go to one number, and both POSTs lose their answers."""
+    other = replace(attempted(part(1)), name=f"c-{'1' * 20}-1-1", conversation=f"c-{'1' * 20}")
+    desk.log.kept = [other, attempted(part(1))]
+    desk.client.answers = [DOUBT, DOUBT]
+    desk.client.has = [at_twilio("answer 1")]
+    await desk.send(part(1))
+    assert desk.log.told == [("begin", 1)], "Twilio took one of them, and a callback will tell which"
+    desk.log.kept = [replace(other, provider_message_id="SM9", attempt=None)]
+    await desk.send(attempted(part(1), age=13))
+    assert desk.log.told == [("begin", 1)], "it was the other's"
+    desk.client.has = [at_twilio("answer 1", sid="SM10"), at_twilio("answer 1")]
+    await desk.send(attempted(part(1), age=13))
+    assert desk.log.told[1:] == [("deliver", f"{part(1).name}.1", "SM10")]
+
+
+async def test_replies_of_other_words_in_doubt_do_not_hinder(desk: Desk) -> None:
+    other = replace(attempted(part(2)), name=f"c-{'1' * 20}-1-1")
+    desk.log.kept = [other, replace(other, name="x", state="DeliveryUnknown", attempt=None)]
+    desk.client.answers = [DOUBT]
+    desk.client.has = [at_twilio("answer 1")]
+    await desk.send(part(1))
+    assert desk.log.told[1] == ("deliver", f"{part(1).name}.1", "SM9")
 
 
 async def test_a_dead_workers_attempt_is_not_looked_for_before_its_request_is_over(desk: Desk) -> None:

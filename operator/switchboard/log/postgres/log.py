@@ -210,6 +210,14 @@ class PostgresLog:
         """As the protocol says."""
         return await self._open.reading.undelivered(connector, since=since, until=until, limit=limit)
 
+    async def in_doubt(self, recipient: str, *, since: datetime) -> Sequence[Message]:
+        """As the protocol says."""
+        return await self._open.reading.in_doubt(recipient, since=since)
+
+    async def sent(self, message_ids: Sequence[str]) -> set[str]:
+        """As the protocol says."""
+        return await self._open.reading.sent(message_ids)
+
     async def replies_since(self, conversation: str, since: datetime) -> int:
         """As the protocol says."""
         return await self._open.keeping.replies_since(conversation, since)

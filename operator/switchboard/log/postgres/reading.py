@@ -79,6 +79,27 @@ class Reading:
             )
         return [rows.message(row) for row in found]
 
+    async def in_doubt(self, recipient: str, *, since: datetime) -> Sequence[Message]:
+        """As the protocol says."""
+        of = f"{rows.MESSAGES} WHERE m.agent = $1 AND m.outbound AND m.recipient = $2 AND m.provider_message_id IS NULL"
+        async with self._database.connection() as connection:
+            found = await connection.fetch(
+                f"({of} AND m.open AND m.attempt_fence IS NOT NULL) UNION ALL"
+                f" ({of} AND m.provider = ANY($3) AND m.time >= $4 AND m.state = 'DeliveryUnknown')",
+                *(self._agent, recipient, PROVIDERS, since),
+            )
+        return [rows.message(row) for row in found]
+
+    async def sent(self, message_ids: Sequence[str]) -> set[str]:
+        """As the protocol says."""
+        async with self._database.connection() as connection:
+            found = await connection.fetch(
+                "SELECT provider_message_id AS id FROM switchboard_messages"
+                " WHERE agent = $1 AND outbound AND provider_message_id = ANY($2)",
+                *(self._agent, list(message_ids)),
+            )
+        return {row["id"] for row in found}
+
     async def history(self, conversation: str, *, before: int | None, limit: int) -> Sequence[Message]:
         """As the protocol says."""
         async with self._database.connection() as connection:

@@ -226,6 +226,18 @@ class ResourcesLog:
         """As the protocol says."""
         return self._reading.undelivered(connector, since=since, until=until, limit=limit)
 
+    async def in_doubt(self, recipient: str, *, since: datetime) -> Sequence[Message]:
+        """As the protocol says."""
+        await self._store.read_outbound("Sending")  # another pod's attempt may not have been watched yet
+        records = [kept.record for kept in self._index.messages.values()]
+        return [record for record in records if _in_doubt(record, recipient, since)]
+
+    async def sent(self, message_ids: Sequence[str]) -> set[str]:
+        """As the protocol says."""
+        await self._store.read_outbound("Sent")
+        await self._store.read_outbound("Failed")
+        return {each for each in message_ids if each in self._index.sent}
+
     async def replies_since(self, conversation: str, since: datetime) -> int:
         """As the protocol says."""
         thread = self._index.threads.get(conversation)
@@ -275,3 +287,11 @@ class ResourcesLog:
     async def executions(self, query: Query, *, cursor: str | None = None, limit: int = 50) -> Page[Execution]:
         """As the protocol says."""
         return self._reading.executions(query, cursor=cursor, limit=limit)
+
+
+def _in_doubt(record: Message, recipient: str, since: datetime) -> bool:
+    if record.direction != "Outbound" or record.recipient != recipient or record.provider_message_id is not None:
+        return False
+    if record.state == "Sending":
+        return record.attempt is not None
+    return record.state == "DeliveryUnknown" and record.time >= since

@@ -81,6 +81,15 @@ class Store:
         for message in found.items:
             self.index.put(MESSAGES, message)
 
+    async def read_outbound(self, state: str) -> None:
+        """Reads anew the outbound messages of this state."""
+        async with self.asking():
+            found = await self.api.list(
+                MESSAGES, self.namespace, field_selector=f"spec.direction=Outbound,status.state={state}"
+            )
+        for message in found.items:
+            self.index.put(MESSAGES, message)
+
     async def patch(
         self, resource: ResourceType, name: str, version: int, patch: Object, *, subresource: str | None = "status"
     ) -> bool:
