@@ -25,14 +25,15 @@ def is_url(url: str) -> bool:
 
 
 def host_allowed(url: str, own: Collection[str | None], allowed: Collection[str]) -> bool:
-    """Whether a URL's host is one of the operator's `own` URLs' or on the allow-list.
+    """Whether a URL's host is one of the operator's `own` URLs', by the same scheme, or on the allow-list.
 
     An entry is a host, a host with a port, or `*.` and a domain, which stands for every host below it.
     """
     if not is_url(url):
         return False
     host, port = host_of(url), _port(url)
-    if any(host == host_of(other) for other in own if other):
+    scheme = url.partition(":")[0]
+    if any(host == host_of(other) and scheme == other.partition(":")[0] for other in own if other):
         return True
     for entry in allowed:
         name, _, wanted = entry.lower().partition(":")

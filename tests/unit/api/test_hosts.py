@@ -14,6 +14,7 @@ from switchboard.api.meta import BaseUrl, HttpUrl
     [
         ("https://agents.example.com", True),
         ("https://AGENTS.example.com:8443/in", True),
+        ("http://agents.example.com", False),
         ("https://extra.example.org", True),
         ("https://a.wild.example", True),
         ("https://b.a.wild.example", True),
