@@ -15,7 +15,7 @@ _ATTEMPT = re.compile(rf"({_EXECUTION}-[1-9][0-9]*)\.([1-9][0-9]{{0,8}})")
 
 
 def conversation_name(key: bytes, *, agent: str, connector: str, channel: str, contact: str) -> str:
-    """`c-<20 hex>`. `key` is the namespace's: without it nobody can try numbers until a name fits."""
+    """`c-<20 hex>`. `key` is the namespace's: whoever does not know it cannot try numbers until a name fits."""
     code = _begun(key).copy()
     code.update("\0".join((agent, connector, channel, contact)).encode())
     return "c-" + code.hexdigest()[:20]
