@@ -9,8 +9,6 @@ from typing import TypeVar
 import orjson
 from pydantic import ValidationError
 
-from switchboard.api.agent import Agent, AgentRevision
-from switchboard.api.connector import TwilioConnector
 from switchboard.api.meta import LABEL_AGENT, Resource
 from switchboard.kube.resources import (
     AGENT_REVISIONS,
@@ -32,11 +30,6 @@ from switchboard.kube.resources import (
 from switchboard.reconcile.compare import ANNOTATION_APPLIED
 from switchboard.reconcile.facts import AgentFacts, ConnectorFacts, agent_facts, connector_facts
 
-MODELS: Mapping[str, type[Resource]] = {
-    AGENTS.plural: Agent,
-    AGENT_REVISIONS.plural: AgentRevision,
-    TWILIO_CONNECTORS.plural: TwilioConnector,
-}
 M = TypeVar("M", bound=Resource)
 
 MODELS_KEPT = 256
