@@ -52,6 +52,7 @@ async def test_what_is_in_work_does_not_go(world: World) -> None:
 async def test_what_a_stranger_wrote_whom_nobody_let_in_goes_with_its_time(world: World) -> None:
     await world.told("held", state="Held", contact="+15005550111")
     await world.advance(3600)
+    await world.seen()
     while await world.log.expire(await world.now() - timedelta(minutes=1)):
         await world.seen()
     assert (await world.log.messages(Query())).items == []
