@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from switchboard.kube.client import Synced
@@ -13,17 +14,19 @@ from switchboard.kube.resources import DEPLOYMENTS, MESSAGES, PODS, ResourceType
 async def whole(customer: Any, kind: ResourceType, holds: Callable[[list[dict[str, Any]]], bool]) -> list[Any]:
     """All objects of a kind in the tenant's namespace, once `holds` is true of them together."""
     found: dict[str, dict[str, Any]] = {}
-    async with asyncio.timeout(60):
-        async for event in customer.product.kubectl.api.watch(kind, customer.namespace):
-            if isinstance(event, Synced):
-                found = {item["metadata"]["name"]: item for item in event.items}
-            elif event.kind == "DELETED":
-                found.pop(event.object["metadata"]["name"], None)
-            else:
-                found[event.object["metadata"]["name"]] = event.object
-            if holds(list(found.values())):
-                return list(found.values())
-    raise AssertionError("the watch ended")
+    with suppress(TimeoutError):
+        async with asyncio.timeout(60):
+            async for event in customer.product.kubectl.api.watch(kind, customer.namespace):
+                if isinstance(event, Synced):
+                    found = {item["metadata"]["name"]: item for item in event.items}
+                elif event.kind == "DELETED":
+                    found.pop(event.object["metadata"]["name"], None)
+                else:
+                    found[event.object["metadata"]["name"]] = event.object
+                if holds(list(found.values())):
+                    return list(found.values())
+    told = {name: (it.get("spec"), it.get("status")) for name, it in found.items()}
+    raise AssertionError(f"the {kind.plural} did not get there: {told}")
 
 
 async def answered(customer: Any, count: int = 1) -> list[dict[str, Any]]:
