@@ -40,7 +40,7 @@ def read_object(request: HttpRequest, kind: str, *, custom: bool = False) -> Jso
         return read_yaml(request.body, kind)
     # kube-apiserver reads a body without a type, or with any wildcard, as JSON.
     if media and media != JSON:
-        raise errors.unsupported_media_type([*ACCEPTED, *([] if custom else [PROTOBUF])])
+        raise errors.unsupported_media_type([*ACCEPTED, PROTOBUF])
     return read_json(request.body, kind)
 
 
@@ -190,6 +190,33 @@ def _unrecognized(kind: str, why: str, data: bytes) -> str:
     return f"the object provided is unrecognized (must be of type {kind}): {why} ({summary})"
 
 
+_LITERALS = {"n": "null", "t": "true", "f": "false"}
+
+
+def _in_literal(text: str, at: int) -> str | None:
+    """What is wrong with `nul` or `not`: Go reads a literal letter by letter."""
+    literal = _LITERALS.get(text[at], "")
+    for offset, letter in enumerate(literal):
+        if at + offset >= len(text):
+            return "unexpected end of JSON input"
+        if text[at + offset] != letter:
+            return f"invalid character {_sign(text[at + offset])} in literal {literal} (expecting '{letter}')"
+    return None
+
+
+def _sign(character: str) -> str:
+    return "'\\''" if character == "'" else f"'{character}'"
+
+
+def json_error(data: bytes) -> str:
+    """What Go's decoder says of bytes that are no JSON; nothing of those that are."""
+    try:
+        orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        return _as_go(data, error)
+    return ""
+
+
 def _as_go(data: bytes, error: orjson.JSONDecodeError) -> str:
     """The complaint of Go's decoder about the first wrong character."""
     try:
@@ -200,12 +227,13 @@ def _as_go(data: bytes, error: orjson.JSONDecodeError) -> str:
         message = found.msg if isinstance(found, json.JSONDecodeError) else str(found)
         if at >= len(text):
             return "unexpected end of JSON input"
-        sign = "'\\''" if text[at] == "'" else f"'{text[at]}'"
         where = {
             "Expecting property name enclosed in double quotes": "looking for beginning of object key string",
             "Expecting ':' delimiter": "after object key",
             "Expecting ',' delimiter": "after object key:value pair" if "{" in text[:at] else "after array element",
             "Extra data": "after top-level value",
         }.get(message, "looking for beginning of value")
-        return f"invalid character {sign} {where}"
+        if where == "looking for beginning of value" and (said := _in_literal(text, at)):
+            return said
+        return f"invalid character {_sign(text[at])} {where}"
     return str(error)

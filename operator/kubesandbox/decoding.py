@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
+
+import orjson
 
 from kubesandbox import bodies, errors, metadata
 from kubesandbox.errors import StatusError
@@ -22,20 +24,44 @@ def receive(kind: Kind, obj: Json, request: Request, repeated: Sequence[str] = (
             f"the object provided is unrecognized (must be of type {kind.kind}): couldn't get version/kind; "
             f"json parse error: json: cannot unmarshal {metadata.json_type(obj)} into Go value of type "
             'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
+            + (f" ({bodies.summarised(request.text)})" if request.text else "")
         )
     _check_gvk(kind, obj, request)
     meta = obj.get("metadata")
     if meta is None:
         meta = obj["metadata"] = {}
-    wrong = metadata.type_error(meta)
+    wrong = metadata.type_error(meta, custom=kind.strategy.custom)
     if wrong:
         raise errors.bad_request(f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {wrong}')
     unknown = [*repeated, *metadata.normalise(meta), *kind.strategy.decode(obj, request)]
+    if len(unknown) > 1 and not kind.strategy.custom:
+        unknown = _as_written(unknown, request)
     doubled = metadata.dedup_owners(meta)
     if doubled:
         request.warnings.append(doubled)
     report_unknown(kind, unknown, request)
     return obj
+
+
+def _as_written(unknown: list[str], request: Request) -> list[str]:
+    """Unknown fields in the order in which the body has them, as Go's decoder meets them; what else is told first."""
+    try:
+        places = {path: place for place, path in enumerate(_paths(orjson.loads(request.text), ""))}
+    except orjson.JSONDecodeError:
+        return unknown
+    return sorted(unknown, key=lambda path: places.get(path, -1))
+
+
+def _paths(value: Json, path: str) -> Iterator[str]:
+    """Every field's path, in the order of the text."""
+    if isinstance(value, dict):
+        for key, part in value.items():
+            at = f"{path}.{key}" if path else key
+            yield at
+            yield from _paths(part, at)
+    elif isinstance(value, list):
+        for index, part in enumerate(value):
+            yield from _paths(part, f"{path}[{index}]")
 
 
 def report_unknown(kind: Kind, unknown: list[str], request: Request) -> None:
@@ -139,6 +165,8 @@ def check_applied(kind: Kind, name: str, config: Object, request: Request) -> No
 
 def _typed(kind: Kind, config: Object, request: Request) -> Object:
     """An apply configuration as an object of the kind. What is not of its types is 500 on kube-apiserver, too."""
+    if isinstance(config.get("metadata"), dict) and kind.strategy.mistyped(config):
+        return {**config, "metadata": dict(config["metadata"])}  # merging tells where
     try:
         return receive(kind, clone(config), request)
     except StatusError as error:

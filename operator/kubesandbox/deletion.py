@@ -30,7 +30,12 @@ class DeleteOptions:
 
 def options_of(request: HttpRequest) -> DeleteOptions:
     """`DeleteOptions` from the body, or from the query where there is none."""
-    body: Json = bodies.read_object(request, "DeleteOptions") if request.body.strip() else {}
+    try:
+        body: Json = bodies.read_object(request, "DeleteOptions") if request.body.strip() else {}
+    except errors.StatusError as error:
+        # metainternalversionscheme.Codecs.DecodeInto does not tell what the body should have been.
+        _, prefix, why = error.message.partition("(must be of type DeleteOptions): ")
+        raise errors.bad_request(why.rpartition(" (")[0]) if prefix else error from None
     if not isinstance(body, dict):
         raise errors.bad_request("the body of a DELETE must be DeleteOptions")
     if body and body.get("kind", "DeleteOptions") != "DeleteOptions":

@@ -50,7 +50,10 @@ class Resources:
         context.warnings += kind.strategy.warnings
         if not kind.strategy.custom:
             check_router(request.headers.get("accept"), collection=info.verb in {"list", "watch"} and not info.name)
-        answer = await self._answer(kind, info, request, context)
+        try:
+            answer = await self._answer(kind, info, request, context)
+        except errors.StatusError as error:
+            answer = rendering.refusal(error)
         answer.headers += [("Warning", f'299 - "{_quoted(text)}"') for text in dict.fromkeys(context.warnings)]
         return answer
 
@@ -193,6 +196,9 @@ class Resources:
         live = crud.view(kind, current) if current else None
         obj = applied(kind, live, clone(config), context, force=force)
         obj["metadata"].setdefault("name", name)
+        wrong = kind.strategy.nulls(obj)
+        if wrong:
+            raise errors.invalid(kind.group, kind.kind, name, wrong)
         made = decoding.receive(kind, obj, context)
         if current is None:
             return crud.create(kind, made, context, applied=True)

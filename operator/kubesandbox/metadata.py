@@ -58,11 +58,17 @@ def normalise(metadata: Object, path: str = "metadata") -> list[str]:
 _STRINGS = ("name", "generateName", "namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp")
 
 
-def type_error(metadata: Json) -> str | None:
-    """The first field of a `metadata` that is not of ObjectMeta's type, as Go's JSON decoder says it."""
+def type_error(metadata: Json, *, custom: bool = False) -> str | None:
+    """The first field of a `metadata` that is not of ObjectMeta's type, as Go's JSON decoder says it.
+
+    Of a custom resource the metadata is decoded by itself.
+    """
     if not isinstance(metadata, dict):
+        if custom:
+            return f"json: cannot unmarshal {json_type(metadata)} into Go value of type v1.ObjectMeta"
         return _unmarshal(metadata, "metadata", "v1.ObjectMeta")
-    return next(_type_errors(metadata), None)
+    found = next(_type_errors(metadata), None)
+    return found.replace(" ObjectMeta.metadata.", " ObjectMeta.") if found and custom else found
 
 
 def _type_errors(metadata: Object) -> Iterator[str]:
@@ -216,10 +222,16 @@ def _owners(owners: list[Object]) -> list[Cause]:
                     'Only one reference can have Controller set to true. Found "true" in references for '
                     f"{controller} and {this}"
                 )
-                found.append(causes.invalid(path, owners, text))
+                found.append(causes.invalid(path, causes.go_struct([_owner(it) for it in owners]), text))
             else:
                 controller = this
     return found
+
+
+def _owner(owner: Object) -> Object:
+    """An owner reference in the order of Go's fields."""
+    fields = ("apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion")
+    return {key: owner.get(key, "") for key in fields[:4]} | {key: owner[key] for key in fields[4:] if key in owner}
 
 
 _STANDARD_FINALIZERS = frozenset({"kubernetes", "orphan", "foregroundDeletion"})

@@ -128,7 +128,8 @@ def applied(kind: Kind, live: Object | None, config: Json, request: Request, *, 
             api_version=kind.api_version,
             subresource=request.subresource,
             now=metadata.now(),
-            undeclared=_undeclared(kind, config, request),
+            mistyped=(wrong := kind.strategy.mistyped(config)),
+            undeclared=[] if wrong else _undeclared(kind, config, request),
         )
     except ApplyConflictError as error:
         told = [CauseBody(reason=c["reason"], message=c["message"], field=c["field"]) for c in error.causes]

@@ -99,7 +99,8 @@ class AccessStrategy(ReviewStrategy):
             text = "at least one of user or group must be specified"
             raise _invalid(causes.invalid("spec.user", "", text))
         about = _attributes(spec, request.namespace)
-        user = User(spec.get("user", ""), tuple(spec.get("groups") or ()), spec.get("uid", ""))
+        # Asked of somebody else, roles and bindings answer, as they do where somebody poses as them.
+        user = User(spec.get("user", ""), tuple(spec.get("groups") or ()), spec.get("uid", ""), impersonated=True)
         return _decided(request, user, about)
 
 

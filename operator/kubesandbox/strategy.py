@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kubesandbox import names
-from kubesandbox.objects import Object
+from kubesandbox.objects import Json, Object
 from kubesandbox.schema.causes import Cause
 from kubesandbox.tables import DEFAULT, Columns
 
@@ -51,6 +51,14 @@ class Strategy:
 
     def decode(self, obj: Object, request: Request) -> list[str]:
         """Drop what the kind's type does not have; gives the dropped paths. Raises StatusError for wrong types."""
+        return []
+
+    def mistyped(self, config: Json) -> list[tuple[str, str]]:
+        """Where an apply configuration is not of the kind's types, and what is expected there; see `builtin`."""
+        return []
+
+    def nulls(self, obj: Object) -> list[Cause]:
+        """What is wrong with the nulls of an object that was applied, where others would lose them."""
         return []
 
     def default(self, obj: Object) -> None:

@@ -73,8 +73,9 @@ def _bound(context: Request, reference: Object | None) -> Object | None:
         return None
     plural = {"Pod": "pods", "Secret": "secrets", "Node": "nodes"}.get(reference.get("kind", ""))
     if plural is None or reference.get("apiVersion", "v1") != "v1":
-        about = f"{reference.get('apiVersion')}, Kind={reference.get('kind')}"
-        raise errors.bad_request(f"cannot bind token for serviceaccount to a type {about}")
+        version = reference.get("apiVersion") or ""
+        about = f"{version if '/' in version else f'/{version}'}, Kind={reference.get('kind')}"
+        raise errors.bad_request(f"cannot bind token to object of type {about}")
     namespace = "" if plural == "nodes" else context.namespace
     found = context.cluster.store.table("", plural).get(namespace, reference.get("name", ""))
     if found is None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 
-from kubesandbox import errors, metadata, names
+from kubesandbox import bodies, errors, metadata, names
 from kubesandbox.builtin.amounts import amount
 from kubesandbox.builtin.strategy import BuiltinStrategy
 from kubesandbox.metadata import IMMUTABLE, now
@@ -157,12 +156,8 @@ def _docker(kind: str, data: Object) -> list[Cause]:
     key = _REQUIRED_KEYS.get(kind, ("",))[0]
     if key not in data or not key.startswith(".docker"):
         return []
-    try:
-        json.loads(base64.b64decode(data[key]))
-    except ValueError:
-        text = "invalid character looking for beginning of value"
-        return [causes.invalid(f"data[{key}]", "<secret contents redacted>", text)]
-    return []
+    wrong = bodies.json_error(base64.b64decode(data[key]))
+    return [causes.invalid(f"data[{key}]", "<secret contents redacted>", wrong)] if wrong else []
 
 
 def _fill_token(secret: Object, request: Request) -> None:

@@ -157,10 +157,12 @@ def _policy_port(port: Object, path: str) -> Iterator[Cause]:
         yield causes.invalid(f"{path}.port", number, PORT_RANGE)
     if end is None:
         return
-    if not isinstance(number, int):
-        yield causes.required(f"{path}.port", "must be specified when `endPort` is specified")
-    elif end < number:
-        yield causes.invalid(f"{path}.endPort", end, "must be greater than or equal to `port`")
+    if number is None:
+        yield causes.invalid(f"{path}.endPort", end, "may not be specified when `port` is not specified")
+    elif isinstance(number, str):
+        yield causes.invalid(f"{path}.endPort", end, "may not be specified when `port` is non-numeric")
+    elif end < number:  # the port is what Go shows
+        yield causes.invalid(f"{path}.endPort", number, "must be greater than or equal to `port`")
 
 
 def _peer(peer: Object, path: str) -> Iterator[Cause]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kubesandbox import names
+from kubesandbox import metadata, names
 from kubesandbox.builtin import network_rules, podspecs
 from kubesandbox.builtin.strategy import BuiltinStrategy
 from kubesandbox.builtin.workloads import validate_selector
@@ -72,14 +72,12 @@ def _backend(backend: Object, at: str) -> list[Cause]:
     if resource is not None:
         return []
     if service is None:
-        return [causes.required(at)]
+        return [causes.invalid(at, "", "resource or service backend is required")]
     found: list[Cause] = []
     if not service.get("name"):
         found.append(causes.required(f"{at}.service.name"))
     else:
-        found += [
-            causes.invalid(f"{at}.service.name", service["name"], text) for text in names.dns1035(service["name"])
-        ]
+        found += [causes.invalid(f"{at}.service.name", service["name"], text) for text in names.label(service["name"])]
     port = service.get("port") or {}
     if port.get("name") and port.get("number"):
         found.append(causes.invalid(at, "", "cannot set both port name & port number"))
@@ -110,7 +108,7 @@ class NetworkPolicyStrategy(BuiltinStrategy):
         found = validate_selector(obj["spec"].get("podSelector") or {}, "spec.podSelector")
         for index, kind in enumerate(obj["spec"]["policyTypes"]):
             if kind not in {"Ingress", "Egress"}:
-                found.append(causes.not_supported(f"spec.policyTypes[{index}]", kind, ["Egress", "Ingress"]))
+                found.append(causes.not_supported(f"spec.policyTypes[{index}]", kind, ["Ingress", "Egress"]))
         return found + list(network_rules.validate_rules(obj["spec"]))
 
 
@@ -120,11 +118,28 @@ class IngressClassStrategy(BuiltinStrategy):
     counts_generations = True
 
     def validate(self, obj: Object, request: Request) -> list[Cause]:
-        controller = dig(obj, "spec", "controller") or ""
-        if not controller:
-            return [causes.required("spec.controller")]
-        host, _, path = controller.partition("/")
-        if not host or not path:
-            text = 'must be a domain-prefixed path (such as "acme.io/foo")'
-            return [causes.invalid("spec.controller", controller, text)]
-        return [causes.invalid("spec.controller", host, text) for text in names.subdomain(host)]
+        return [*_controller(dig(obj, "spec", "controller") or ""), *_parameters(dig(obj, "spec", "parameters"))]
+
+    def validate_update(self, obj: Object, old: Object, request: Request) -> list[Cause]:
+        controller = dig(obj, "spec", "controller")
+        found = self.validate(obj, request)
+        if controller != dig(old, "spec", "controller"):
+            found.append(causes.invalid("spec.controller", controller, metadata.IMMUTABLE))
+        return found
+
+
+def _controller(controller: str) -> list[Cause]:
+    if not controller:
+        return [causes.required("spec.controller")]
+    host, _, path = controller.partition("/")
+    if not host or not path:
+        text = 'must be a domain-prefixed path (such as "acme.io/foo")'
+        return [causes.invalid("spec.controller", controller, text)]
+    return [causes.invalid("spec.controller", host, text) for text in names.subdomain(host)]
+
+
+def _parameters(parameters: Object | None) -> list[Cause]:
+    scope = (parameters or {}).get("scope")
+    if scope is None or scope in {"Cluster", "Namespace"}:
+        return []
+    return [causes.not_supported("spec.parameters.scope", scope, ["Cluster", "Namespace"])]

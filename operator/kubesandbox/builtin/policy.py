@@ -31,7 +31,13 @@ class DisruptionBudgetStrategy(BuiltinStrategy):
         found: list[Cause] = []
         if spec.get("minAvailable") is not None and spec.get("maxUnavailable") is not None:
             text = "minAvailable and maxUnavailable cannot be both set"
-            found.append(causes.invalid("spec", spec, text))
+            shown = {
+                "MinAvailable": spec["minAvailable"],
+                "Selector": spec.get("selector"),
+                "MaxUnavailable": spec["maxUnavailable"],
+                "UnhealthyPodEvictionPolicy": spec.get("unhealthyPodEvictionPolicy"),
+            }
+            found.append(causes.invalid("spec", causes.go_struct(shown), text))
         for key in ("minAvailable", "maxUnavailable"):
             value = spec.get(key)
             if isinstance(value, int) and value < 0:
@@ -57,6 +63,8 @@ class AutoscalerStrategy(BuiltinStrategy):
         if not spec.get("metrics"):
             target = {"type": "Utilization", "averageUtilization": 80}
             spec["metrics"] = [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
+        if spec.get("behavior") is not None:
+            _default_behavior(spec["behavior"])
 
     def validate(self, obj: Object, request: Request) -> list[Cause]:
         spec = obj["spec"]
@@ -65,11 +73,17 @@ class AutoscalerStrategy(BuiltinStrategy):
         if least < 1:
             found.append(causes.invalid("spec.minReplicas", least, "must be greater than or equal to 1"))
         if most < 1:
-            found.append(causes.invalid("spec.maxReplicas", most, "must be greater than 0"))
+            found.append(causes.required("spec.maxReplicas", "must be set and greater than 0"))
         if most < least:
             text = "must be greater than or equal to `minReplicas`"
             found.append(causes.invalid("spec.maxReplicas", most, text))
+        if least == 0 and not any(it.get("type") in {"Object", "External"} for it in spec.get("metrics") or ()):
+            text = "must specify at least one Object or External metric to support scaling to zero replicas"
+            found.append(causes.forbidden("spec.metrics", text))
         target = spec.get("scaleTargetRef") or {}
+        if not target.get("apiVersion"):
+            text = "apiVersion must specify API group"
+            found.append(causes.invalid("spec.scaleTargetRef.apiVersion", "", text))
         for key in ("kind", "name"):
             text = target.get(key) or ""
             if not text:
@@ -83,6 +97,23 @@ class AutoscalerStrategy(BuiltinStrategy):
                 text = "must be less than or equal to 3600" if window > 0 else "must be greater than or equal to zero"
                 found.append(causes.invalid(f"spec.behavior.{direction}.stabilizationWindowSeconds", window, text))
         return found
+
+
+def _default_behavior(behavior: Object) -> None:
+    """What a direction does that is not told, or told in part (pkg/apis/autoscaling/v2/defaults.go)."""
+    share = {"type": "Percent", "value": 100, "periodSeconds": 15}
+    up = child(behavior, "scaleUp")
+    for key, value in {
+        "stabilizationWindowSeconds": 0,
+        "selectPolicy": "Max",
+        "policies": [{"type": "Pods", "value": 4, "periodSeconds": 15}, share],
+    }.items():
+        if up.get(key) is None:
+            up[key] = value
+    down = child(behavior, "scaleDown")
+    for key, value in {"selectPolicy": "Max", "policies": [share]}.items():
+        if down.get(key) is None:
+            down[key] = value
 
 
 _SOURCES = {
@@ -99,7 +130,8 @@ def _metric(metric: Object, path: str) -> list[Cause]:
     if not kind:
         return [causes.required(f"{path}.type", "must specify a metric source type")]
     if kind not in _SOURCES:
-        return [causes.not_supported(f"{path}.type", kind, list(_SOURCES))]
+        # validateMetricSpec tells it of the type, and once more of the source that it finds none for.
+        return [causes.not_supported(f"{path}.type", kind, list(_SOURCES))] * 2
     source, at = metric.get(_SOURCES[kind]), f"{path}.{_SOURCES[kind]}"
     if source is None:
         return [causes.required(at, "must populate information for the given metric source")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kubesandbox import errors
 from kubesandbox.builtin import types
 from kubesandbox.builtin.types import DecodeError
-from kubesandbox.objects import Object
+from kubesandbox.objects import Json, Object
 from kubesandbox.strategy import Request, Strategy
 from kubesandbox.tables import DEFAULT, Columns
 
@@ -35,6 +35,11 @@ class BuiltinStrategy(Strategy):
         obj.update(head)
         obj.update(made)
         return unknown
+
+    def mistyped(self, config: Json) -> list[tuple[str, str]]:
+        from kubesandbox.builtin.mistyped import mistyped
+
+        return mistyped(self.type_name, config)
 
     def zero_status(self) -> Object | None:
         """The status that a new object has; None for kinds without one."""

@@ -49,7 +49,8 @@ def validate_pods(spec: Object, kind: str) -> list[Cause]:
     else:
         wrong = validate_selector(selector, "spec.selector")
         if wrong:  # the template is then not looked at (ValidateDeploymentSpec)
-            return [*found, *wrong, causes.invalid("spec.selector", selector, "invalid label selector")]
+            shown = {key: selector[key] for key in ("matchLabels", "matchExpressions") if selector.get(key)}
+            return [*found, *wrong, causes.invalid("spec.selector", causes.go_struct(shown), "invalid label selector")]
         if not selector.get("matchLabels") and not selector.get("matchExpressions"):
             found.append(causes.invalid("spec.selector", selector, f"empty selector is invalid for {kind}"))
     template = spec.get("template") or {}
@@ -81,6 +82,7 @@ class WorkloadStrategy(BuiltinStrategy):
     counts_generations = True
     has_status = True
     word = ""
+    counted: tuple[str, ...] = ("updatedReplicas", "readyReplicas", "availableReplicas")
 
     def validate(self, obj: Object, request: Request) -> list[Cause]:
         return validate_pods(obj["spec"], self.word)
@@ -98,9 +100,9 @@ class WorkloadStrategy(BuiltinStrategy):
         found = [causes.invalid(f"status.{k}", v, podspecs.NON_NEGATIVE) for k, v in counts.items() if v < 0]
         text = "cannot be greater than status.replicas"
         found += [
-            causes.invalid(f"status.{key}", counts[key], text)
-            for key in ("updatedReplicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas")
-            if counts.get(key, 0) > max(0, counts.get("replicas", 0))
+            causes.invalid(f"status.{key}", counts.get(key, 0), text)
+            for key in self.counted
+            if counts.get(key, 0) > counts.get("replicas", 0)
         ]
         available = counts.get("availableReplicas", 0)
         if available > counts.get("readyReplicas", 0):
@@ -134,7 +136,8 @@ class DeploymentStrategy(WorkloadStrategy):
         found = super().validate(obj, request)
         strategy = obj["spec"]["strategy"]
         if strategy["type"] not in {"Recreate", "RollingUpdate"}:
-            found.append(causes.not_supported("spec.strategy.type", strategy["type"], ["Recreate", "RollingUpdate"]))
+            shown = {"Type": strategy["type"], "RollingUpdate": strategy.get("rollingUpdate")}
+            found.append(causes.not_supported("spec.strategy", causes.go_struct(shown), ["Recreate", "RollingUpdate"]))
         elif strategy["type"] == "Recreate" and strategy.get("rollingUpdate") is not None:
             text = "may not be specified when strategy `type` is 'Recreate'"
             found.append(causes.forbidden("spec.strategy.rollingUpdate", text))
@@ -175,6 +178,7 @@ class ReplicaSetStrategy(WorkloadStrategy):
     """ReplicaSets."""
 
     word = "replicaset"
+    counted = ("fullyLabeledReplicas", "readyReplicas", "availableReplicas")
     selectable = frozenset({"status.replicas"})
 
     def default(self, obj: Object) -> None:

@@ -44,6 +44,9 @@ class CustomStrategy(Strategy):
     def decode(self, obj: Object, request: Request) -> list[str]:
         return self.schema.prune(obj)
 
+    def nulls(self, obj: Object) -> list[Cause]:
+        return self.schema.nulls(obj)
+
     def default(self, obj: Object) -> None:
         self.schema.default(obj)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import orjson
 
 from kubesandbox.kinds import Kind, Kinds
-from kubesandbox.negotiation import accepted
+from kubesandbox.negotiation import accepted, clauses
 from kubesandbox.objects import Json, Object
+from kubesandbox.openapi import protobuf
 from kubesandbox.openapi.schemas import REF, component_name, components, gvk
 from kubesandbox.wire.messages import Answer, HttpRequest, json_answer
 
@@ -57,8 +58,7 @@ class OpenApi:
             self._hashes = {path: self._hash(kinds) for path, kinds in self._by_path().items()}
             self._generation = self._kinds.generation
         if path == "/openapi/v2":
-            accepted(request.headers.get("accept"))  # JSON only: the protobuf form is 406
-            return self._answer(request, "v2", self._swagger)
+            return self._v2(request)
         if path == "/openapi/v3":
             return json_answer(200, {"paths": {p: self._entry(p) for p in sorted(self._hashes)}})
         found = path.removeprefix("/openapi/v3/")
@@ -66,9 +66,20 @@ class OpenApi:
             return None
         return self._answer(request, found, lambda: self._document(found))
 
-    def _answer(self, request: HttpRequest, key: str, make: Json) -> Answer:
+    def _v2(self, request: HttpRequest) -> Answer:
+        wanted = {clause.media for clause in clauses(request.headers.get("accept") or "*/*")}
+        if not wanted & protobuf.ASKED:
+            accepted(request.headers.get("accept"))
+            return self._answer(request, "v2", self._swagger)
+        answer = self._answer(request, "v2+protobuf", self._swagger, protobuf.document)
+        answer.content_type = protobuf.MEDIA
+        return answer
+
+    def _answer(
+        self, request: HttpRequest, key: str, make: Json, encode: Callable[[Object], bytes] = orjson.dumps
+    ) -> Answer:
         if key not in self._documents:
-            self._documents[key] = orjson.dumps(make())
+            self._documents[key] = encode(make())
         body = self._documents[key]
         tag = f'"{hashlib.sha256(body).hexdigest().upper()}"'
         if request.headers.get("if-none-match") == tag:

@@ -8,7 +8,7 @@ from kubesandbox.builtin import types
 from kubesandbox.builtin.types import OBJECT_META, FieldSpec
 from kubesandbox.kinds import Kind
 from kubesandbox.objects import Json, Object, dig
-from kubesandbox.openapi import descriptions
+from kubesandbox.openapi import descriptions, references
 
 REF = "#/components/schemas/"
 _META = "io.k8s.apimachinery.pkg.apis.meta.v1."
@@ -94,6 +94,7 @@ class Components:
         self.schemas[name] = schema
         spec = types.specs()[name]
         own, texts = descriptions.of(name)
+        texts = references.of(name) | texts
         if own:
             schema["description"] = own
         schema["properties"] = {key: self._field(field, texts.get(key, "")) for key, field in spec["f"].items()}

@@ -86,17 +86,18 @@ def apply(
     subresource: str = "",
     now: str,
     undeclared: Iterable[str] = (),
+    mistyped: Iterable[tuple[str, str]] = (),
 ) -> dict[str, JSON]:
     """The object that results, with its managedFields; not yet defaulted or validated.
 
     `live` is None where the object is created. `now` is an RFC 3339 time. `ApplyConflictError` where others own what
     the configuration changes and `force` is false; `ApplyInvalidError` where it is not of the kind. `undeclared` are
-    the paths of its fields that a built-in kind does not have.
+    the paths of its fields that a built-in kind does not have, `mistyped` those of values that are not of its types.
     """
     if (config.get("metadata") or {}).get("managedFields") is not None:
         raise ManagedFieldsGivenError("metadata.managedFields must be nil")
     root = kind_schema.root
-    _check(config, root, api_version, undeclared)
+    _check(config, root, api_version, undeclared, mistyped)
     before, owners = _split(live, config)
     me = managers.manager_of(manager, "Apply", api_version, subresource)
     request = _Request(me, api_version, root, kind_schema.reset.get(subresource, ()), force)
@@ -120,9 +121,15 @@ def apply(
     return merged
 
 
-def _check(config: Mapping[str, JSON], root: Type, api_version: str, undeclared: Iterable[str]) -> None:
+def _check(
+    config: Mapping[str, JSON],
+    root: Type,
+    api_version: str,
+    undeclared: Iterable[str],
+    mistyped: Iterable[tuple[str, str]],
+) -> None:
     try:
-        check(config, root, undeclared)
+        check(config, root, undeclared, mistyped)
     except InvalidFieldsError as wrong:
         metadata = config.get("metadata") or {}
         group, _, version = api_version.rpartition("/")

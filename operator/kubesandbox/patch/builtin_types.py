@@ -24,9 +24,18 @@ def _struct(**fields: Type) -> Type:
 
 
 def _by(*keys: str, of: Type = PLAIN, merge_key: str = "", strategy: Strategy = "merge", **defaults: JSON) -> Type:
-    """A list merged by key, in both kinds of patch; strategic merge takes the first of several keys."""
+    """A list merged by key, in both kinds of patch; strategic merge takes the first of several keys.
+
+    A key that a field of Go's always has stands for its zero value where it is absent.
+    """
+    absent: dict[str, JSON] = {key: 0 if key.lower().endswith("port") else "" for key in keys}
     return Type(
-        element=of, list_kind="map", keys=keys, key_defaults=defaults, merge_key=merge_key or keys[0], strategy=strategy
+        element=of,
+        list_kind="map",
+        keys=keys,
+        key_defaults=absent | defaults,
+        merge_key=merge_key or keys[0],
+        strategy=strategy,
     )
 
 

@@ -245,30 +245,42 @@ def _remove(value: JSON, tree: dict[str, Any], type_: Type) -> JSON:
     return [] if isinstance(value, list) else value
 
 
-def check(value: JSON, root: Type, undeclared: Iterable[str] = ()) -> None:
+def check(value: JSON, root: Type, undeclared: Iterable[str] = (), mistyped: Iterable[tuple[str, str]] = ()) -> None:
     """Raise `InvalidFieldsError` for an applied configuration that is not of the kind's type.
 
-    `undeclared` are paths (`spec.containers[0].bogus`) of fields that the kind is known not to have: the table of
-    built-in kinds takes any.
+    The table of built-in kinds takes any field and any scalar: `undeclared` are paths (`spec.containers[0].bogus`) of
+    fields that the kind is known not to have, and `mistyped` such paths with what is expected there.
     """
-    problems = [*_problems(value, root, ()), *(_undeclared(value, root, path) for path in undeclared)]
+    wrong = dict(mistyped)
+    problems = [problem for problem in _problems(value, root, ()) if not wrong or ": expected " not in problem]
+    problems += [f"{_located(value, root, path)[0]}: field not declared in schema" for path in undeclared]
+    problems += [_expected(*_located(value, root, path), scalar) for path, scalar in wrong.items()]
     if problems:
         raise InvalidFieldsError(problems[0] if len(problems) == 1 else "\n  ".join(["errors:", *problems]))
 
 
-def _undeclared(value: JSON, root: Type, path: str) -> str:
+def _located(value: JSON, root: Type, path: str) -> tuple[str, JSON]:
+    """A path as `structured-merge-diff` shows it, and what stands there. A map's key is written `[\\0key\\0]`."""
     elements: list[str] = []
     type_ = root
-    for name, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", path):
-        if name:
-            elements.append(name_element(name))
-            value = value.get(name) if isinstance(value, dict) else None
-            type_ = type_.of(name) or ANY
+    for key, name, index in re.findall(r"\[\0(.*?)\0\]|([^.\[\]]+)|\[(\d+)\]", path):
+        if not index:
+            elements.append(name_element(key or name))
+            value = value.get(key or name) if isinstance(value, dict) else None
+            type_ = type_.of(key or name) or ANY
         else:
             value = value[int(index)] if isinstance(value, list) else None
             elements.append(f"i:{index}" if type_.list_kind == "atomic" else item_element(value, type_))
             type_ = type_.element or ANY
-    return f"{show(elements)}: field not declared in schema"
+    return show(elements), value
+
+
+def _expected(where: str, value: JSON, expected: str) -> str:
+    if expected in {"map", "list"}:
+        return f"{where}: expected {expected}, got &{{{_plain(value)}}}"
+    if expected == "numeric":
+        return f"{where}: expected numeric (int or float), got {_GO[type(value)]}"
+    return f"{where}: expected {expected}, got &value.valueUnstructured{{Value:{_syntax(value)}}}"
 
 
 _SCALARS: dict[str, tuple[type, ...]] = {"string": (str,), "numeric": (int, float), "boolean": (bool,)}
@@ -283,20 +295,16 @@ _GO = {
 
 
 def _problems(value: JSON, type_: Type, path: Path) -> Iterator[str]:
-    where = f"{show(path)}: " if path else ""
     kind = _kind(value)
     if value is None:
         return
     if type_.shape and kind != type_.shape:
         expected = {"map": "map", "list": "list"}.get(type_.shape, "")
         if expected:
-            yield f"{where}expected {expected}, got &{{{_plain(value)}}}"
+            yield _expected(show(path), value, expected).removeprefix(": ")
             return
     if type_.shape == "scalar" and type_.scalar and not _is_scalar(value, type_.scalar):
-        if type_.scalar == "numeric":
-            yield f"{where}expected numeric (int or float), got {_GO[type(value)]}"
-        else:
-            yield f"{where}expected {type_.scalar}, got &value.valueUnstructured{{Value:{_syntax(value)}}}"
+        yield _expected(show(path), value, type_.scalar).removeprefix(": ")
         return
     if kind == "map":
         for name, part in value.items():
@@ -331,7 +339,18 @@ def _is_scalar(value: JSON, scalar: str) -> bool:
 
 
 def _plain(value: JSON) -> str:
-    return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
+    """A value as Go's %v prints it."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case list():
+            return f"[{' '.join(map(_plain, value))}]"
+        case dict():
+            return f"map[{' '.join(f'{key}:{_plain(value[key])}' for key in sorted(value))}]"
+        case None:
+            return "<nil>"
+        case _:
+            return str(value)
 
 
 def _syntax(value: JSON) -> str:

@@ -83,6 +83,9 @@ def cluster_roles() -> Iterator[Object]:
     )
     discovery = ["/api", "/api/*", "/apis", "/apis/*", "/healthz", "/livez", "/openapi", "/openapi/*", "/readyz"]
     yield _role("system:discovery", [{"nonResourceURLs": [*discovery, "/version", "/version/"], "verbs": ["get"]}])
+    issuer = ["/.well-known/openid-configuration", "/.well-known/openid-configuration/"]
+    keys = ["/openid/v1/jwks", "/openid/v1/jwks/"]
+    yield _role("system:service-account-issuer-discovery", [{"nonResourceURLs": [*issuer, *keys], "verbs": ["get"]}])
     yield _role(
         "system:public-info-viewer",
         [{"nonResourceURLs": ["/healthz", "/livez", "/readyz", "/version", "/version/"], "verbs": ["get"]}],
@@ -95,6 +98,7 @@ def cluster_role_bindings() -> Iterator[Object]:
         ("cluster-admin", ["system:masters"]),
         ("system:basic-user", ["system:authenticated"]),
         ("system:discovery", ["system:authenticated"]),
+        ("system:service-account-issuer-discovery", ["system:serviceaccounts"]),
         ("system:public-info-viewer", ["system:authenticated", "system:unauthenticated"]),
     ):
         yield {

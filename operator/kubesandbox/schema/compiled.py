@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -25,6 +26,14 @@ class Schema:
         """Fill in defaults, in place, and drop nulls that are no values and have none."""
         defaults.fill(self.root, obj)
         defaults.drop_nulls(self.root, obj)
+
+    def nulls(self, obj: dict[str, JSON]) -> list[Cause]:
+        """A cause for each null that is no value and has no default: only server-side apply keeps them so long."""
+        if not _has_null(obj):
+            return []
+        made = copy.deepcopy(obj)
+        defaults.fill(self.root, made)
+        return [it for it in openapi.validate(self.root, made) if it.message.startswith('Invalid value: "null"')]
 
     def prune(self, obj: JSON) -> list[str]:
         """Remove unknown fields, in place; gives strict decoding's words, sorted: `unknown field "spec.bogus"`."""
@@ -76,3 +85,9 @@ class Schema:
 def compile_schema(openapi_v3_schema: Mapping[str, Any]) -> Schema:
     """Compile a CRD version's `openAPIV3Schema`, which `check_structural` found no cause to refuse."""
     return Schema(read(openapi_v3_schema))
+
+
+def _has_null(value: JSON) -> bool:
+    if isinstance(value, dict):
+        return any(map(_has_null, value.values()))
+    return any(map(_has_null, value)) if isinstance(value, list) else value is None

@@ -85,7 +85,7 @@ REFUSED = [
     (
         policy(ingress=[{"ports": [{"port": 80, "endPort": 70}]}]),
         "spec.ingress[0].ports[0].endPort",
-        "Invalid value: 70: must be greater than or equal to `port`",
+        "Invalid value: 80: must be greater than or equal to `port`",
     ),
     (budget(minAvailable="101%"), "spec.minAvailable", 'Invalid value: "101%": must not be greater than 100%'),
     (

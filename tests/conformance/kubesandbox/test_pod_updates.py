@@ -80,7 +80,9 @@ def test_a_status_counts_no_more_ready_than_there_are(ask: Api, space: str) -> N
     reply = ask("PATCH", f"{path}/d/status", {"status": {"replicas": 1, "readyReplicas": 2}}, kind=MERGE)
     assert [c["field"] for c in reply.body["details"]["causes"]] == ["status.readyReplicas"]
     reply = ask("PATCH", f"{path}/d/status", {"status": {"replicas": -1}}, kind=MERGE)
-    assert [c["field"] for c in reply.body["details"]["causes"]] == ["status.replicas"]
+    parts = ("", "updatedReplicas", "readyReplicas", "availableReplicas")
+    found = [c["field"] for c in reply.body["details"]["causes"]]
+    assert found == [f"status.{part or 'replicas'}" for part in parts]
 
 
 def test_a_namespace_that_stays_is_active(ask: Api, space: str) -> None:
