@@ -159,7 +159,7 @@ def _spare_the_collector() -> None:
     it as often as the defaults have it took a tenth of the operator's CPU."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(10_000, 20, 50)
 
 
 @contextlib.asynccontextmanager
