@@ -18,9 +18,9 @@ HEAD_MAX = 8190
 
 _HEAD = re.compile(rb"POST (/[!-~]*+) HTTP/1\.1\r\n(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]++:[\t -~\x80-\xff]*+\r\n)++\r\n")
 """A request line with a path, then names and values: no folded line, no space before a colon, no control character."""
-_TYPE, _LENGTH = b"content-type", b"content-length"
+_TYPE, _LENGTH, _HOST = b"content-type", b"content-length", b"host"
 _SIGNATURE, _SETTINGS = SIGNATURE_HEADER.lower().encode(), SETTINGS_HEADER.lower().encode()
-_READ = (_TYPE, _LENGTH, _SIGNATURE, _SETTINGS)
+_READ = (_TYPE, _LENGTH, _HOST, _SIGNATURE, _SETTINGS)
 _NOT_PLAIN = (
     *(b"connection", b"proxy-connection", b"keep-alive", b"transfer-encoding", b"content-encoding", b"te"),
     *(b"trailer", b"upgrade", b"expect", b"http2-settings", b"sec-websocket-key"),
@@ -59,7 +59,7 @@ def parse(data: bytes) -> tuple[Posted, int] | Awaited | None:
     found = _FIELD.findall(data, head.end(1), end)
     fields = {name.lower(): value for name, value in found}
     length = fields.get(_LENGTH)
-    if length is None or len(fields) != len(found) or not _DIGITS.fullmatch(length):
+    if length is None or _HOST not in fields or len(fields) != len(found) or not _DIGITS.fullmatch(length):
         return None
     connection = fields.pop(b"connection", None)
     if (connection is not None and connection.lower() != _STAYS) or not fields.keys() <= _WANTED:

@@ -8,7 +8,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 import pytest_asyncio
 from aiohttp import web
-from hypothesis import given
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.http_parser import HttpRequestParser
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from switchboard.webhook import connection
@@ -52,6 +54,8 @@ NOT_PLAIN = {
     "a length and chunks": HEAD + b"Transfer-Encoding: chunked\r\n\r\na=b",
     "a compressed body": HEAD + b"Content-Encoding: gzip\r\n\r\na=b",
     "two signatures": HEAD + b"X-Twilio-Signature: c2ln\r\n\r\na=b",
+    "no host": WHOLE.replace(b"Host: hooks.example.com\r\n", b""),
+    "two hosts": HEAD + b"Host: evil.example.com\r\n\r\na=b",
     "a last request": HEAD + b"Connection: close\r\n\r\na=b",
     "options of the connection": HEAD + b"Connection: keep-alive, x-twilio-signature\r\n\r\na=b",
     "an upgrade": HEAD + b"Upgrade: h2c\r\n\r\na=b",
@@ -74,6 +78,44 @@ NOT_PLAIN = {
 @pytest.mark.parametrize("data", NOT_PLAIN.values(), ids=NOT_PLAIN.keys())
 def test_what_is_not_plain_is_left_to_the_general_server(data: bytes) -> None:
     assert parse(data) is None
+
+
+NAMES = ["Content-Length", "Content-Type", "X-Twilio-Signature", "Host", "Transfer-Encoding", "Connection", "Expect"]
+VALUES = ["5", "05", "+5", "5,5", " 5 ", "chunked", "keep-alive", "close", "gzip", "", "\xff", "a\0b", "5\r\nX: y"]
+LINES = st.tuples(
+    st.sampled_from([*NAMES, "content-length", "Content-Encoding", "Content-Length ", " Content-Length", "X-A"]),
+    st.sampled_from([":", ": ", ":\t"]),
+    st.sampled_from(VALUES) | st.text(st.characters(max_codepoint=255), max_size=5),
+    st.sampled_from(["\r\n", "\r\n", "\n", "\r"]),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    target=st.sampled_from(["/a", "/a?b", "/a#b", "//x/a", "http://h/a", "/%00", "/a b", "/\xff", "*", "/../a"]),
+    lines=st.lists(LINES.map("".join), max_size=4),
+    body=st.sampled_from(["a=b&c", "hello world", "0\r\n\r\n", "5\r\nhello\r\n0\r\n\r\n"]),
+    length=st.sampled_from(["5", "0", "05"]),
+)
+def test_what_is_plain_is_read_as_the_general_server_reads_it(
+    target: str, lines: list[str], body: str, length: str
+) -> None:
+    head = f"POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n" + "".join(lines)
+    data = f"{head}\r\n{body}".encode("latin-1")
+    found = parse(data)
+    if found is None or isinstance(found, Awaited):
+        return
+    posted, taken = found
+    loop = asyncio.new_event_loop()
+    general = HttpRequestParser(BaseProtocol(loop), loop, 2**16, auto_decompress=False)
+    [(message, content)], upgraded, rest = general.feed_data(data[:taken])
+    loop.close()
+    told = message.headers
+    assert (message.path, told.get("Content-Type", "")) == (posted.path, posted.content_type)
+    assert told.get("X-Twilio-Signature") == posted.signature
+    assert [upgraded, rest, message.should_close, message.chunked] == [False, b"", False, False]
+    assert content.is_eof() or not posted.body
+    assert content.read_nowait() == posted.body
 
 
 @given(st.binary(max_size=200), st.integers(0, len(WHOLE)), st.integers(0, 20))
