@@ -197,10 +197,9 @@ def _in_literal(text: str, at: int) -> str | None:
     """What is wrong with `nul` or `not`: Go reads a literal letter by letter."""
     literal = _LITERALS.get(text[at], "")
     for offset, letter in enumerate(literal):
-        if at + offset >= len(text):
-            return "unexpected end of JSON input"
-        if text[at + offset] != letter:
-            return f"invalid character {_sign(text[at + offset])} in literal {literal} (expecting '{letter}')"
+        found = text[at + offset : at + offset + 1] or " "  # Go's scanner reads a blank at the end
+        if found != letter:
+            return f"invalid character {_sign(found)} in literal {literal} (expecting '{letter}')"
     return None
 
 
@@ -225,8 +224,10 @@ def _as_go(data: bytes, error: orjson.JSONDecodeError) -> str:
         text = data.decode(errors="replace")
         at = found.pos if isinstance(found, json.JSONDecodeError) else error.pos
         message = found.msg if isinstance(found, json.JSONDecodeError) else str(found)
-        if at >= len(text):
+        if at >= len(text) or message.startswith("Unterminated string"):
             return "unexpected end of JSON input"
+        if message.startswith("Invalid \\escape"):
+            return f"invalid character {_sign(text[at + 1 : at + 2])} in string escape code"
         where = {
             "Expecting property name enclosed in double quotes": "looking for beginning of object key string",
             "Expecting ':' delimiter": "after object key",

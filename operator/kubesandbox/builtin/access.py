@@ -23,6 +23,10 @@ class RoleStrategy(BuiltinStrategy):
 
     def validate(self, obj: Object, request: Request) -> list[Cause]:
         found: list[Cause] = []
+        aggregation = obj.get("aggregationRule")
+        if aggregation is not None and not aggregation.get("clusterRoleSelectors"):
+            text = "at least one clusterRoleSelector required if aggregationRule is non-nil"
+            found.append(causes.required("aggregationRule.clusterRoleSelectors", text))
         for index, rule in enumerate(obj.get("rules") or ()):
             at = f"rules[{index}]"
             if not rule.get("verbs"):

@@ -91,6 +91,9 @@ def _backend(backend: Object, at: str) -> list[Cause]:
     return found
 
 
+_DIRECTIONS = ["Ingress", "Egress"]
+
+
 class NetworkPolicyStrategy(BuiltinStrategy):
     """NetworkPolicies: kept, and enforced by nobody, as in a cluster without such a network plugin."""
 
@@ -106,9 +109,10 @@ class NetworkPolicyStrategy(BuiltinStrategy):
 
     def validate(self, obj: Object, request: Request) -> list[Cause]:
         found = validate_selector(obj["spec"].get("podSelector") or {}, "spec.podSelector")
-        for index, kind in enumerate(obj["spec"]["policyTypes"]):
-            if kind not in {"Ingress", "Egress"}:
-                found.append(causes.not_supported(f"spec.policyTypes[{index}]", kind, ["Ingress", "Egress"]))
+        kinds = obj["spec"]["policyTypes"]
+        for index, kind in enumerate(kinds if len(kinds) <= len(_DIRECTIONS) else ()):
+            if kind not in _DIRECTIONS:
+                found.append(causes.not_supported(f"spec.policyTypes[{index}]", kind, _DIRECTIONS))
         return found + list(network_rules.validate_rules(obj["spec"]))
 
 

@@ -96,7 +96,35 @@ class AutoscalerStrategy(BuiltinStrategy):
             if window is not None and not 0 <= window <= 3600:
                 text = "must be less than or equal to 3600" if window > 0 else "must be greater than or equal to zero"
                 found.append(causes.invalid(f"spec.behavior.{direction}.stabilizationWindowSeconds", window, text))
+            found += _scaling(dig(spec, "behavior", direction) or {}, f"spec.behavior.{direction}")
         return found
+
+
+_SELECTED, _POLICIES = ["Disabled", "Max", "Min"], ["Percent", "Pods"]
+
+
+def _scaling(rules: Object, path: str) -> list[Cause]:
+    """What is wrong with how fast it is scaled."""
+    found: list[Cause] = []
+    chosen = rules.get("selectPolicy")
+    if chosen is not None and chosen not in _SELECTED:
+        found.append(causes.not_supported(f"{path}.selectPolicy", chosen, _SELECTED))
+    for index, policy in enumerate(rules.get("policies") or ()):
+        at = f"{path}.policies[{index}]"
+        if policy.get("type") not in _POLICIES:
+            found.append(causes.not_supported(f"{at}.type", policy.get("type"), _POLICIES))
+        for key in ("value", "periodSeconds"):
+            number = policy.get(key) or 0
+            if number <= 0:
+                found.append(causes.invalid(f"{at}.{key}", number, "must be greater than zero"))
+        if (policy.get("periodSeconds") or 0) > _LONGEST_PERIOD:
+            text = f"must be less than or equal to {_LONGEST_PERIOD}"
+            found.append(causes.invalid(f"{at}.periodSeconds", policy["periodSeconds"], text))
+    return found
+
+
+#: MaxPeriodSeconds (pkg/apis/autoscaling/validation/validation.go)
+_LONGEST_PERIOD = 1800
 
 
 def _default_behavior(behavior: Object) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from kubesandbox import errors
 from kubesandbox.builtin.strategy import BuiltinStrategy
@@ -13,8 +14,11 @@ from kubesandbox.schema import causes
 from kubesandbox.schema.causes import Cause
 from kubesandbox.strategy import Request
 
+if TYPE_CHECKING:
+    from kubesandbox.schema.cel.types import CelType
+
 OPERATIONS = ["*", "CONNECT", "CREATE", "DELETE", "UPDATE"]
-REASONS = ["Forbidden", "Invalid", "RequestEntityTooLarge", "Unauthorized"]
+REASONS = ["Forbidden", "Invalid", "RequestEntityTooLarge"]
 
 
 def _default_constraints(constraints: Object) -> None:
@@ -46,27 +50,32 @@ class PolicyStrategy(BuiltinStrategy):
     def default(self, obj: Object) -> None:
         spec = child(obj, "spec")
         spec.setdefault("failurePolicy", "Fail")
-        _default_constraints(child(spec, "matchConstraints"))
+        if spec.get("matchConstraints") is not None:
+            _default_constraints(spec["matchConstraints"])
 
     def validate(self, obj: Object, request: Request) -> list[Cause]:
         spec = obj["spec"]
-        found = list(_rules(spec["matchConstraints"], "spec.matchConstraints"))
-        if not spec["matchConstraints"].get("resourceRules"):
+        constraints = spec.get("matchConstraints")
+        found = list(_rules(constraints or {}, "spec.matchConstraints"))
+        if constraints is None:
+            found.append(causes.required("spec.matchConstraints"))
+        elif not constraints.get("resourceRules"):
             found.append(causes.required("spec.matchConstraints.resourceRules"))
         if spec.get("auditAnnotations"):
             raise errors.not_implemented("auditAnnotations: there is no audit log")
         if not spec.get("validations"):
             text = "validations or auditAnnotations must contain at least one item"
             found += [causes.required(f"spec.{key}", text) for key in ("validations", "auditAnnotations")]
-        for index, variable in enumerate(spec.get("variables") or ()):
-            found += _expression(variable, f"spec.variables[{index}]")
+        known = _Known()
         for index, condition in enumerate(spec.get("matchConditions") or ()):
-            found += _expression(condition, f"spec.matchConditions[{index}]")
+            found += known.expression(condition, f"spec.matchConditions[{index}]")
+        for index, variable in enumerate(spec.get("variables") or ()):
+            found += known.variable(variable, f"spec.variables[{index}]")
         for index, validation in enumerate(spec.get("validations") or ()):
             at = f"spec.validations[{index}]"
-            found += _expression(validation, at)
+            found += known.expression(validation, at)
             if validation.get("messageExpression"):
-                found += _compiles(validation["messageExpression"], f"{at}.messageExpression")
+                found += known.compiles(validation["messageExpression"], f"{at}.messageExpression", "string")
             if validation.get("reason") and validation["reason"] not in REASONS:
                 found.append(causes.not_supported(f"{at}.reason", validation["reason"], REASONS))
         return found
@@ -88,22 +97,48 @@ def _observe(obj: Object, request: Request) -> None:
         )
 
 
-def _expression(holder: Object, at: str) -> list[Cause]:
-    text = (holder.get("expression") or "").strip()
-    return _compiles(text, f"{at}.expression") if text else [causes.required(f"{at}.expression")]
+class _Known:
+    """The variables of a policy's expressions: the request's, of any type, and the policy's own, as they come."""
 
+    def __init__(self) -> None:
+        self._own: dict[str, CelType] = {}
 
-def _compiles(text: str, path: str) -> list[Cause]:
-    from kubesandbox.schema.cel.errors import CompileError
-    from kubesandbox.schema.cel.programs import compile_expression
+    def variable(self, holder: Object, at: str) -> list[Cause]:
+        """One of the policy's own, which those after it may speak of."""
+        name, found = holder.get("name") or "", []
+        if not name:
+            found.append(causes.required(f"{at}.name", "name is not specified"))
+        elif not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", name):
+            found.append(causes.invalid(f"{at}.name", name, "must be a valid CEL identifier"))
+        return found + self.expression(holder, at, "", own=name)
 
-    if re.search(r"\bauthorizer\b", text):
-        raise errors.not_implemented("`authorizer` in the expressions of a ValidatingAdmissionPolicy")
-    try:
-        compile_expression(text, VARIABLES)
-    except CompileError as error:
-        return [causes.invalid(path, text, f"compilation failed: {error}")]
-    return []
+    def expression(self, holder: Object, at: str, wanted: str = "bool", own: str = "") -> list[Cause]:
+        text = (holder.get("expression") or "").strip()
+        if not text:
+            return [causes.required(f"{at}.expression", "expression is not specified")]
+        return self.compiles(text, f"{at}.expression", wanted, own)
+
+    def compiles(self, text: str, path: str, wanted: str, own: str = "") -> list[Cause]:
+        from kubesandbox.schema.cel.checker import check
+        from kubesandbox.schema.cel.errors import CompileError
+        from kubesandbox.schema.cel.programs import Program
+        from kubesandbox.schema.cel.types import DYN, CelType
+
+        if re.search(r"\bauthorizer\b", text):
+            raise errors.not_implemented("`authorizer` in the expressions of a ValidatingAdmissionPolicy")
+        known = {**dict.fromkeys(VARIABLES, DYN), "variables": CelType("object", fields=dict(self._own))}
+        if own:
+            self._own[own] = DYN
+        try:
+            checked = check(text, known)
+            Program(checked)
+        except CompileError as error:
+            return [causes.invalid(path, text, f"compilation failed: {error}")]
+        if own:
+            self._own[own] = checked.type
+        if wanted and checked.type.name not in {wanted, "dyn"}:
+            return [causes.invalid(path, text, f"must evaluate to {wanted} but got {checked.type}")]
+        return []
 
 
 ACTIONS = ["Audit", "Deny", "Warn"]

@@ -16,8 +16,8 @@ from kubesandbox import kubeconfig
 from kubesandbox.assembly import Sandbox
 
 NAMES = ("core", "custom", "workloads", "watch", "discovery")
-BEYOND = ("core", "definitions", "custom", "workloads", "watch")
-SESSIONS = ("kubectl", "beyond/kubectl")
+BEYOND = ("core", "definitions", "custom", "workloads", "watch", "refusals")
+SESSIONS = ("kubectl", "beyond/kubectl", "beyond/explain")
 KUBECTL = shutil.which("kubectl")
 
 
