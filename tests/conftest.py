@@ -186,6 +186,15 @@ async def twilio(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Twil
         yield Twilio(url, control)
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Any]:
+    """A PostgreSQL server as a process (`tests.postgres.Server`). A test that stops it starts it again."""
+    from tests.postgres import Server
+
+    with Server() as server:
+        yield server
+
+
 @dataclass
 class Product:
     """Everything at once: a cluster, the simulator, and an operator that watches `namespaces`."""

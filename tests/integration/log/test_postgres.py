@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing
 from datetime import timedelta
 from typing import Any
@@ -36,18 +36,11 @@ async def schema(database_server: Server) -> AsyncIterator[str]:
     await connection.close()
 
 
-@pytest.fixture(scope="module")
-def fragile_server() -> Iterator[Server]:
-    """A server that tests may stop."""
-    with Server() as server:
-        yield server
-
-
 @pytest.fixture
-async def fragile(fragile_server: Server) -> AsyncIterator[World]:
+async def fragile(postgres: Server) -> AsyncIterator[World]:
     """A log in a database that the test may stop and start."""
     async with AsyncExitStack() as exits:
-        store = await on_postgres.backend(fragile_server, exits)
+        store = await on_postgres.backend(postgres, exits)
         yield World(store, await open_log(store, exits, "support"), exits)
 
 
@@ -109,18 +102,18 @@ async def test_a_database_that_is_not_there_is_for_a_person_to_mend(database_ser
         await migrate(database_server.dsn("nowhere"))
 
 
-async def test_the_log_is_back_when_the_database_is(fragile: World, fragile_server: Server) -> None:
+async def test_the_log_is_back_when_the_database_is(fragile: World, postgres: Server) -> None:
     await fragile.told("before")
     other = await fragile.another()
     async with aclosing(other.wakeups()) as wakeups, asyncio.timeout(60):  # type: ignore[type-var]
         await anext(wakeups)
-        fragile_server.stop()
+        postgres.stop()
         with pytest.raises(LogUnavailable):
             await fragile.told("meanwhile")
         assert not fragile.log.ready
         with pytest.raises(LogUnavailable):
             await other.claim("pod-b", "support-v1", seconds=30, live=True)
-        fragile_server.start()
+        postgres.start()
         await fragile.told("after")
         assert fragile.log.ready
         assert await fragile.states(conversation()) == [("before", "Waiting"), ("after", "Waiting")]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import re
 import secrets
 import subprocess
 import sys
@@ -38,19 +37,6 @@ def process(*command: str) -> Iterator[str]:
             child.terminate()
 
 
-@pytest.fixture(scope="session")
-def api_server(kubeconfig: Path | None, hostile: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The kubeconfig of a cluster that knows our kinds. Pods are started by the rig, so no node is needed."""
-    if kubeconfig is not None:
-        asyncio.run(_install(kubeconfig))
-        yield kubeconfig
-        return
-    file = tmp_path_factory.mktemp("api") / "kubeconfig"
-    with process("kubesandbox", "--port", "0", "--kubeconfig", str(file), *hostile):
-        asyncio.run(_install(file))
-        yield file
-
-
 async def _install(kubeconfig: Path) -> None:
     async with await connect(kubeconfig) as api:
         for kind in crd.KINDS:
@@ -63,12 +49,16 @@ async def _install(kubeconfig: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def api_server(cluster: Any) -> Path:
+    """The kubeconfig of a cluster that knows our kinds. Its node has nothing to do: pods are started by the rig."""
+    path: Path = cluster.kubeconfig
+    return path
+
+
+@pytest.fixture(scope="session")
+def simulator(twilio: Any) -> str:
     """The Twilio simulator's URL."""
-    with process("switchboard.sandbox.twilio", "--port", "0") as line:
-        found = re.search(r"http://[\w.:]+", line)
-        assert found is not None, line
-        yield found[0]
+    return str(twilio.url)
 
 
 class Databases:
@@ -76,13 +66,14 @@ class Databases:
 
     def __init__(self, server: Server) -> None:
         self.server = server
+        self._template = f"t{secrets.token_hex(4)}"
         self._names = itertools.count()
-        self._create("template")
-        asyncio.run(migrate(server.dsn("template")))
+        self._create(self._template)
+        asyncio.run(migrate(server.dsn(self._template)))
 
     def dsn(self) -> str:
-        name = f"test{next(self._names)}"
-        self._create(name, "-T", "template")
+        name = f"{self._template}_{next(self._names)}"
+        self._create(name, "-T", self._template)
         return self.server.dsn(name)
 
     def _create(self, name: str, *options: str) -> None:
@@ -91,10 +82,9 @@ class Databases:
 
 
 @pytest.fixture(scope="session")
-def databases() -> Iterator[Databases]:
-    """A PostgreSQL server as a process."""
-    with Server() as server:
-        yield Databases(server)
+def databases(postgres: Server) -> Databases:
+    """A database for each test that asks for one."""
+    return Databases(postgres)
 
 
 _numbers = itertools.count(secrets.randbelow(4_000_000) * 2)
