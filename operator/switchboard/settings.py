@@ -42,7 +42,8 @@ class OperatorSettings(_Settings):
     public_url: _Address | None = None
     """Where Twilio reaches this cluster: `https://agents.example.com`. Connectors may name their own."""
     allowed_hosts: list[str] = []
-    """Hosts that a connector's `publicURL` and `api.baseURL` may name besides the public URL's (JSON list)."""
+    """Hosts that a connector's `publicURL` and `api.baseURL` may name besides those of `public_url` and
+    `twilio_base_url` (JSON list): a host, a host with a port, or `*.` and a domain for all below it."""
     engine_hosts: list[str] = []
     """Hosts that Agents' engines may name: `endpoint.url`, `model.baseURL`, `mcpServers[].url` (JSON list, entries as
     `allowed_hosts`). Empty: all."""
