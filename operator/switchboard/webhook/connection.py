@@ -60,7 +60,8 @@ class Connections:
         if working:
             await asyncio.wait(working, timeout=seconds)
         for connection in list(self.open):
-            connection.abort()
+            if connection.task is not None:
+                connection.abort()
 
 
 class Connection(asyncio.Protocol):
@@ -122,7 +123,7 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """It reads again."""
         self._writes = True
-        if self.task is None and self._buffer and not self._needs:
+        if self.task is None and self._buffer and not self._needs and not self._transport.is_closing():
             self._next()
         self._flow()
 
