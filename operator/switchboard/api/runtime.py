@@ -21,6 +21,14 @@ HTTP_PORT_NAME = "http"
 HEALTH_PORT_NAME = "health"
 
 
+OVERRIDES = "#ct=2000&rt=3000&rc=5&rp=ct,rt,5xx"
+"""Connection overrides of every URL that Twilio posts to. By default it tries again only what it could not connect to.
+
+Without a shorter read time-out, its 15 seconds leave none to try again.
+https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides
+"""
+
+
 def message_path(namespace: str, connector: str) -> str:
     """The path below the public URL where Twilio posts a connector's messages."""
     return f"/twilio/{namespace}/{connector}"

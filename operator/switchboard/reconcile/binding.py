@@ -8,15 +8,9 @@ from dataclasses import dataclass
 from switchboard.api.connector import TwilioConnector
 from switchboard.api.hosts import host_allowed, host_of
 from switchboard.api.reasons import ConnectorReason
-from switchboard.api.runtime import message_path
+from switchboard.api.runtime import OVERRIDES, message_path
 from switchboard.reconcile.facts import AgentFacts
 from switchboard.reconcile.outcome import Mend, Problem
-
-OVERRIDES = "#ct=2000&rt=3000&rc=5&rp=ct,rt,5xx"
-"""Connection overrides: without a shorter read time-out, Twilio's 15 seconds leave none to try again.
-
-https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides
-"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 from switchboard.api.connector import TwilioConnector
 from switchboard.api.meta import Channel
 from switchboard.api.reasons import ConnectorReason
-from switchboard.reconcile.binding import OVERRIDES
+from switchboard.api.runtime import OVERRIDES
 from switchboard.reconcile.outcome import Mend, Problem
 from switchboard.reconcile.twilio import Account, Carrier, Found, Kind, Number, Sender, Service
 

@@ -13,7 +13,7 @@ from switchboard.api.agent import ConnectorRoute
 from switchboard.api.connector import OPEN, TwilioConnector
 from switchboard.api.hosts import host_allowed
 from switchboard.api.reasons import ConditionType
-from switchboard.api.runtime import WebhookConfig, message_path, status_path
+from switchboard.api.runtime import OVERRIDES, WebhookConfig, message_path, status_path
 from switchboard.log.records import Message
 from switchboard.providers.base import Channel, OutboundMessage
 from switchboard.providers.twilio.api import TwilioConnections
@@ -79,7 +79,7 @@ class Connector:
             body=message.body,
             sender=self.number or (message.sender if message.sender.startswith("+") else ""),
             service=service or "",
-            status_callback=self.status_url(attempt),
+            status_callback=self.status_url(attempt) + OVERRIDES,
         )
 
 

@@ -134,7 +134,7 @@ class Answer:
 
 def attempt_of(status_callback: str) -> str:
     """The attempt that a StatusCallback is of."""
-    return status_callback.rpartition("/")[2]
+    return status_callback.partition("#")[0].rpartition("/")[2]
 
 
 def told_in_doubt(directory: Path) -> set[str]:

@@ -44,4 +44,4 @@ def test_what_pods_told_is_read_from_the_logs_of_the_dead_too(tmp_path: Path) ->
 
 
 def test_a_status_callback_names_its_attempt() -> None:
-    assert attempt_of("https://example.com/twilio/acme/sms/status/c-0-1-1.1") == "c-0-1-1.1"
+    assert attempt_of("https://example.com/twilio/acme/sms/status/c-0-1-1.1#rc=5") == "c-0-1-1.1"

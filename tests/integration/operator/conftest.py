@@ -19,10 +19,10 @@ import pytest_asyncio
 from tests.kinds import OURS_AND_MADE
 from tests.namespaces import Namespaces, needed
 
+from switchboard.api.runtime import OVERRIDES
 from switchboard.kube import resources
 from switchboard.kube.errors import NotFound
 from switchboard.kube.resources import Object, ResourceType
-from switchboard.reconcile.binding import OVERRIDES
 from switchboard.sandbox import stack
 from switchboard.sandbox.stack import reason
 from switchboard.sandbox.twilio.control_models import AccountSpec, NumberSpec, SenderSpec

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from switchboard.reconcile.binding import OVERRIDES
+from switchboard.api.runtime import OVERRIDES
 from switchboard.reconcile.twilio import Carrier, Kind
 from switchboard.reconcile.webhooks import host_of, is_switchboard, points_here, registered, same_address
 
