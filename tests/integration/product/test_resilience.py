@@ -142,8 +142,7 @@ async def test_conversations_outlive_their_agent_and_go_on_with_the_next(custome
     await customer.connected()
     assert await customer.ask("order 2") == "Order 2 is on its way."
     await answered(customer, 2)
-    conversations = (await kubectl.api.list(CONVERSATIONS, customer.namespace)).items
-    assert [it["status"]["messages"] for it in conversations] == [4]
+    await whole(customer, CONVERSATIONS, lambda found: [it.get("status", {}).get("messages") for it in found] == [4])
 
 
 async def test_a_stranger_is_let_in_from_the_command_line(tenant: Any) -> None:
