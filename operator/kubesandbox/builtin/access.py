@@ -21,6 +21,10 @@ class RoleStrategy(BuiltinStrategy):
     def __init__(self, *, namespaced: bool) -> None:
         self._namespaced = namespaced
 
+    def default(self, obj: Object) -> None:
+        if obj.get("rules") == []:
+            obj["rules"] = None  # as it comes back from etcd
+
     def validate(self, obj: Object, request: Request) -> list[Cause]:
         found: list[Cause] = []
         aggregation = obj.get("aggregationRule")

@@ -51,6 +51,8 @@ class EndpointSliceStrategy(BuiltinStrategy):
     counts_generations = True
 
     def default(self, obj: Object) -> None:
+        if obj.get("endpoints") == []:
+            obj["endpoints"] = None  # as it comes back from etcd
         for port in obj.get("ports") or ():
             port.setdefault("name", "")
             port.setdefault("protocol", "TCP")
@@ -65,6 +67,10 @@ class EndpointSliceStrategy(BuiltinStrategy):
         for index, endpoint in enumerate(obj.get("endpoints") or ()):
             found += _addresses(endpoint.get("addresses") or [], kind, f"endpoints[{index}].addresses")
         return found + list(_slice_ports(obj.get("ports") or []))
+
+    def spec_changed(self, obj: Object, old: Object) -> bool:
+        labels = [it["metadata"].get("labels") or {} for it in (obj, old)]
+        return labels[0] != labels[1] or super().spec_changed(obj, old)
 
     def validate_update(self, obj: Object, old: Object, request: Request) -> list[Cause]:
         found = self.validate(obj, request)
