@@ -40,7 +40,7 @@ demo: $(VENV)/.sandbox ## the whole product on this machine: no cluster, no Twil
 	@$(BIN)/switchboard demo
 
 test: $(VENV)/.dev ## every test; ARGS="--kubeconfig FILE" runs the cluster tests on another cluster
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --reruns 2 $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --reruns 2 -rR $(ARGS)
 
 test-hostile: $(VENV)/.dev ## the tests on clusters, on clusters at their worst; SEED=N makes the same choices again
 	@$(BIN)/python -m pytest -n 2 --dist worksteal --hostile $(SEED) --timeout 300 --ignore tests/integration/demo \

@@ -119,31 +119,50 @@ class OpenApi:
             "swagger": "2.0",
             "info": INFO,
             "paths": {
-                key: _as_v2(value)
+                key: _operations_as_v2(value)
                 for path, kinds in by_path.items()
                 for kind in kinds
                 for key, value in paths(kind, "/" + path).items()
             },
-            "definitions": {name: _as_v2(schema) for name, schema in schemas.items()},
+            "definitions": {name: _schema_as_v2(schema) for name, schema in schemas.items()},
         }
 
 
-def _as_v2(value: Json) -> Json:
-    """A v3 schema or operation as Swagger 2.0 writes it."""
-    if isinstance(value, list):
-        return [_as_v2(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if len(value.get("allOf") or ()) == 1 and "$ref" in value["allOf"][0]:
-        merged = {k: v for k, v in value.items() if k not in {"allOf", "default"}}
-        return _as_v2({**merged, **value["allOf"][0]})
-    if value.get("in") in {"query", "path"} and "schema" in value:
-        return {**{k: v for k, v in value.items() if k != "schema"}, **value["schema"]}
-    made = {key: _as_v2(item) for key, item in value.items() if key not in {"oneOf", "nullable", "content"}}
-    if isinstance(value.get("oneOf"), list):
+def _schema_as_v2(schema: Json) -> Json:
+    """A v3 schema as Swagger 2.0 writes it. What stands in it as a value, such as a default, stays as it is, and a
+    property may have any name, also a keyword's."""
+    if not isinstance(schema, dict):
+        return schema  # `additionalProperties: true`
+    if len(schema.get("allOf") or ()) == 1 and "$ref" in schema["allOf"][0]:
+        merged = {key: value for key, value in schema.items() if key not in {"allOf", "default"}}
+        return _schema_as_v2({**merged, **schema["allOf"][0]})
+    made = {key: _below(key, value) for key, value in schema.items() if key not in {"oneOf", "nullable"}}
+    if isinstance(schema.get("oneOf"), list):
         made.setdefault("type", "string")
     if isinstance(made.get("$ref"), str):
         made["$ref"] = made["$ref"].replace(REF, "#/definitions/")
+    return made
+
+
+def _below(keyword: str, value: Json) -> Json:
+    if keyword == "properties" and isinstance(value, dict):
+        return {name: _schema_as_v2(schema) for name, schema in value.items()}
+    if keyword in {"allOf", "anyOf"} and isinstance(value, list):
+        return [_schema_as_v2(schema) for schema in value]
+    return _schema_as_v2(value) if keyword in {"items", "additionalProperties", "not"} else value
+
+
+def _operations_as_v2(value: Json) -> Json:
+    """A path's operations and their parameters as Swagger 2.0 writes them."""
+    if isinstance(value, list):
+        return [_operations_as_v2(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if value.get("in") in {"query", "path"} and "schema" in value:
+        return {**{key: item for key, item in value.items() if key != "schema"}, **value["schema"]}
+    made = {key: _operations_as_v2(item) for key, item in value.items() if key != "content"}
+    if isinstance(made.get("schema"), dict):
+        made["schema"] = _schema_as_v2(made["schema"])
     return made
 
 

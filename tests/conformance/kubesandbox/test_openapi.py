@@ -5,7 +5,7 @@ from __future__ import annotations
 import urllib.request
 from collections.abc import Iterator
 
-from tests.conformance.kubesandbox.http import Api
+from tests.conformance.kubesandbox.http import Api, definition, version
 
 PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
 
@@ -50,3 +50,14 @@ def test_a_field_that_is_an_object_says_what_it_is_for(ask: Api) -> None:
     schemas = ask.good("GET", "/openapi/v3/apis/apps/v1")["components"]["schemas"]
     spec = schemas["io.k8s.api.apps.v1.Deployment"]["properties"]["spec"]
     assert spec["description"] == "Specification of the desired behavior of the Deployment."
+
+
+def test_properties_may_be_named_as_keywords_are(ask: Api) -> None:
+    keywords = ("in", "schema", "content", "oneOf", "nullable", "allOf", "items", "default", "properties", "$ref")
+    properties = {name: {"type": "object", "nullable": True} for name in keywords}
+    made = definition("keywords", "openapi.example.com", version("v1", properties))
+    ask.good("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", made)
+    ask.until("/apis/openapi.example.com/v1/keywords", lambda reply: reply.status == 200)
+    swagger = ask.good("GET", "/openapi/v2")["definitions"]
+    found = swagger["com.example.openapi.v1.Keyword"]["properties"]["spec"]["properties"]
+    assert found == dict.fromkeys(keywords, {"type": "object"})
