@@ -60,4 +60,4 @@ def test_properties_may_be_named_as_keywords_are(ask: Api) -> None:
     ask.until("/apis/openapi.example.com/v1/keywords", lambda reply: reply.status == 200)
     swagger = ask.good("GET", "/openapi/v2")["definitions"]
     found = swagger["com.example.openapi.v1.Keyword"]["properties"]["spec"]["properties"]
-    assert found == dict.fromkeys(keywords, {"type": "object"})
+    assert found == {name: {"type": "object"} for name in keywords}
