@@ -223,6 +223,7 @@ async def product(
     kubectl: Any,
     twilio: Twilio,
     kubeconfig: Path | None,
+    hostile: list[str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[Product]:
     """The operator as a process, beside cluster and simulator."""
@@ -238,6 +239,9 @@ async def product(
         "SWITCHBOARD_NAMESPACES": json.dumps(namespaces.names),
         "KUBECONFIG": str(cluster.kubeconfig),
     }
+    if hostile:  # news of deliveries finds no pod while endpoints lag: looked up in seconds instead of minutes
+        pods = {"SWITCHBOARD_BACKFILL_SECONDS": "5", "SWITCHBOARD_DELIVERY_AGES": "[5, 15, 30]"}
+        environment["SWITCHBOARD_POD_ENVIRONMENT"] = json.dumps(pods)
     async with AsyncExitStack() as exits:
 
         async def start() -> Any:

@@ -21,6 +21,7 @@ from switchboard.webhook import metrics
 from switchboard.webhook.connectors import Connector, Connectors
 from switchboard.webhook.deliveries import Deliveries
 from switchboard.webhook.intake import Asking, Desk
+from switchboard.webhook.journal import Journal
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class Backfill:
     """Whether this pod's revision is the one that looks."""
     deliveries: Deliveries
     """What is looked for under the same lease."""
+    _journal: Journal = field(default_factory=Journal)
     _doubts: dict[str, float] = field(default_factory=dict)
     _looked: dict[str, float] = field(default_factory=dict)
     _registered: dict[str, datetime] = field(default_factory=dict)
@@ -156,6 +158,7 @@ class Backfill:
         taken = await self.desk.take(connector, message, received=received, missed=now - received > self.missed)
         if not taken.recorded.duplicate:
             metrics.BACKFILLED.labels(connector.label, taken.recorded.state).inc()
+            self._journal.recorded(connector.name, message.message_id, taken.recorded)
         if taken.asks is not None:
             await self.ask(connector, message, taken)
 

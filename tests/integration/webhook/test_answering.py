@@ -41,7 +41,7 @@ class Agent:
         return web.json_response({"version": "v1", "reply": reply}, status=status)
 
     async def turn(self) -> dict[str, Any]:
-        return await asyncio.wait_for(self.turns.get(), 40)
+        return await asyncio.wait_for(self.turns.get(), 100)
 
     def say(self, text: str, status: int = 200) -> None:
         self.replies.put_nowait((status, text))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -162,6 +163,14 @@ async def test_a_second_look_finds_nothing_again_and_begins_a_little_before_the_
     away.backfill._looked.clear()
     await away.look()
     assert [one.body for one in away.log.inbound] == ["old", "late in the list"]
+
+
+async def test_what_is_found_is_logged_as_what_a_webhook_brings(outage: Any, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    away = outage(sent("old", 50 * MINUTE), cursor=datetime.now(UTC) - 60 * MINUTE)
+    await away.look()
+    [line] = [one for one in caplog.records if one.getMessage() == "message recorded"]
+    assert line.__dict__["sid"] == away.twilio.messages[0].sid
 
 
 async def test_a_look_that_failed_moves_no_cursor(outage: Any) -> None:

@@ -81,10 +81,9 @@ class Outbound:
             await self._apply(message, step)
             if arrives and step.status in {"sent", "delivered"}:
                 await self._world.deliver_to_phone(message)
-            if plan.callbacks is None:
-                await self._call_back(account, message, step.status, step.error_code)
+        # A message does not wait for who is told of it: a slow webhook would let the next one arrive before it.
         codes = {step.status: step.error_code for step in steps}
-        for status in plan.callbacks or ():
+        for status in [step.status for step in steps] if plan.callbacks is None else plan.callbacks:
             await self._call_back(account, message, status, codes.get(status))  # type: ignore[call-overload]
 
     async def advance(self, account: Account, message: Message, order: Advance) -> None:
