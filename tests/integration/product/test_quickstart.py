@@ -135,7 +135,7 @@ def _delivered(message: dict[str, Any]) -> bool:
 
 
 async def _message(customer: Any, holds: Any) -> dict[str, Any]:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         async for event in customer.product.kubectl.api.watch(MESSAGES, customer.namespace):
             for item in getattr(event, "items", None) or [getattr(event, "object", None)]:
                 if item and holds(item):

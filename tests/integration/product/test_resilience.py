@@ -222,8 +222,9 @@ async def _told(customer: Any) -> None:
 
 
 async def _versions(customer: Any) -> dict[tuple[str, str], str]:
-    """Kind and name to resourceVersion, of everything in the tenant's namespace."""
+    """Kind and name to resourceVersion, of everything in the tenant's namespace but for the Leases that pods renew."""
     kinds = {kind for kind in vars(resources).values() if isinstance(kind, ResourceType) and kind.namespaced}
+    kinds.discard(resources.LEASES)
     versions = {}
     for kind in kinds:
         with suppress(NotFound):  # a kind that this cluster does not serve
