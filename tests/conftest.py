@@ -240,7 +240,11 @@ async def product(
         "KUBECONFIG": str(cluster.kubeconfig),
     }
     if hostile:  # news of deliveries finds no pod while endpoints lag: looked up in seconds instead of minutes
-        pods = {"SWITCHBOARD_BACKFILL_SECONDS": "5", "SWITCHBOARD_DELIVERY_AGES": "[5, 15, 30]"}
+        pods = {
+            "SWITCHBOARD_BACKFILL_SECONDS": "5",
+            "SWITCHBOARD_SETTLING_SECONDS": "8",
+            "SWITCHBOARD_DELIVERY_AGES": "[5, 15, 30]",
+        }
         environment["SWITCHBOARD_POD_ENVIRONMENT"] = json.dumps(pods)
     async with AsyncExitStack() as exits:
 
