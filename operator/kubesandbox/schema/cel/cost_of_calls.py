@@ -236,20 +236,17 @@ def _split(call: _Call) -> Estimate:
 
 def _replaced(call: _Call) -> Estimate:
     text, old, new = call.subject.known, call.args[0].known, call.args[1].known
-    if old.least == 0:
-        times_most, kept_most = bounded(text.most + 1), text.most
-    elif new.most <= old.least:
-        times_most, kept_most = 0, text.most
-    else:
-        times_most, kept_most = math.ceil(text.most / old.least), 0
-    if old.most == 0:
-        times_least, kept_least = bounded(text.least + 1), text.least
-    elif old.most <= new.least:
-        times_least, kept_least = 0, text.least
-    else:
-        times_least, kept_least = math.ceil(text.least / old.most), 0
+    times_most, kept_most = _times(text.most, old.least, counts=new.most > old.least)
+    times_least, kept_least = _times(text.least, old.most, counts=new.least < old.most)
     size = Size(times_least, times_most).times(new).plus(Size(kept_least, kept_most))
     return Estimate(scaled(text.most, 2 * STRING), size)
+
+
+def _times(text: int, old: int, *, counts: bool) -> tuple[int, int]:
+    """How often it is replaced in a text of that length, if that counts for the bound, and how much of it is kept."""
+    if old == 0:
+        return bounded(text + 1), text
+    return (math.ceil(text / old), 0) if counts else (0, text)
 
 
 def _quoted(call: _Call) -> Estimate:
