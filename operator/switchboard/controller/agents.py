@@ -16,7 +16,7 @@ from switchboard.controller.lull import Lull
 from switchboard.controller.making import Making
 from switchboard.controller.queue import Key
 from switchboard.kube import resources
-from switchboard.kube.errors import AlreadyExists, Conflict, Forbidden, Invalid, NotFound
+from switchboard.kube.errors import AlreadyExists, Forbidden, Invalid, NotFound
 from switchboard.kube.resources import Object
 from switchboard.reconcile import agents, binding, failures, hosts, revisions, routes, secrets, workloads
 from switchboard.reconcile.facts import ConnectorFacts
@@ -83,8 +83,8 @@ class AgentReconciler:
             blocked = await self._route(agent, plan, known)
         for name in plan.stop:
             await self._stop(agent, name, plan)
-        for name in plan.drop:
-            await self._drop(agent, name)
+        for name in plan.drop:  # pods write to a revision: what they said last may keep it
+            await self._context.applier.remove(resources.AGENT_REVISIONS, key.namespace, name, if_unchanged=True)
         await self._report_revisions(agent, plan, known, now)
         return await self._report(agent, plan, known, blocked, now)
 
@@ -291,27 +291,6 @@ class AgentReconciler:
         await self._making.unmake(agent, name)
         told = Event(AgentReason.REVISION_REMOVED, f"{name} has handed everything over to {plan.live} and is stopped.")
         await self._context.applier.tell(self._object(agent), told, self._context.now())
-
-    async def _drop(self, agent: Agent, name: str) -> None:
-        """Deletes a revision beyond the history's limit, if nobody changed it meanwhile."""
-        store, namespace = self._context.store, agent.metadata.namespace
-        known = store.get(resources.AGENT_REVISIONS, namespace, name)
-        if known is None:
-            return
-        metadata = known["metadata"]
-        try:
-            await self._context.api.delete(
-                resources.AGENT_REVISIONS,
-                name,
-                namespace,
-                uid=metadata["uid"],
-                resource_version=metadata["resourceVersion"],
-            )
-        except Conflict:
-            return  # somebody wrote to it: it is looked at again
-        except NotFound:
-            pass
-        store.remove(resources.AGENT_REVISIONS, namespace, name, metadata["uid"])
 
     # What is said of it
 

@@ -88,19 +88,37 @@ class Applier:
         self._store.put(resource, created)
         return created
 
-    async def remove(self, resource: ResourceType, namespace: str, name: str) -> bool:
-        """Deletes an object of ours, if it is known to be there: that very one."""
+    async def remove(self, resource: ResourceType, namespace: str, name: str, *, if_unchanged: bool = False) -> bool:
+        """Deletes an object of ours, if it is known to be there: that very one, or that very version of it.
+
+        Raises:
+            Conflict: it is still there, and what is known of it is up to date now.
+        """
         known = self._store.get(resource, namespace, name)
         if known is None:
             return False
+        uid = known["metadata"]["uid"]
+        version = str(known["metadata"]["resourceVersion"]) if if_unchanged else None
         try:
-            await self._api.delete(resource, name, namespace, uid=known["metadata"]["uid"])
+            await self._api.delete(resource, name, namespace, uid=uid, resource_version=version)
             metrics.WRITES.labels("delete", resource.plural).inc()
-        except (NotFound, Conflict):
-            pass  # gone, or another object of this name by now
-        self._store.remove(resource, namespace, name, known["metadata"]["uid"])
+        except NotFound:
+            pass
+        except Conflict:
+            if await self._is_there(resource, namespace, name, uid):
+                raise
+        self._store.remove(resource, namespace, name, uid)
         self.wrote(resource, known, None)
         return True
+
+    async def _is_there(self, resource: ResourceType, namespace: str, name: str, uid: str) -> bool:
+        """Whether that very object is there; what is, is known then."""
+        try:
+            found = await self._api.get(resource, name, namespace)
+        except NotFound:
+            return False
+        self._store.put(resource, found)
+        return bool(found["metadata"]["uid"] == uid)
 
     async def status(self, resource: ResourceType, observed: Object, wanted: Mapping[str, object]) -> bool:
         """Writes the fields of a status that differ; None removes one. Whether anything was written."""
