@@ -38,7 +38,6 @@ async def test_a_rate_limit_is_waited_out_and_the_text_answered(example: Example
     assert status["usage"]["inputTokens"] == 11
 
 
-@pytest.mark.calm("a write whose answer is lost takes an attempt")
 async def test_what_will_never_work_gets_the_fallback_reply_and_says_why(example: Example, servers: Servers) -> None:
     provider = servers.get(STUBS / "openai_stub.py")
     tenant = await example("llm-agent", without_tools(provider.url))

@@ -305,5 +305,5 @@ async def test_a_claim_that_failed_halfway_is_made_again_at_once(resources: Worl
             await resources.claim()
         turn = await resources.claimed()
     assert [message.body for message in turn.messages] == ["hello"]
-    assert (turn.fence, turn.execution.attempts) == (2, 2)
+    assert (turn.fence, turn.execution.state, turn.execution.attempts) == (2, "Running", 1)  # nobody had run it
     assert failed == [message.name for message in turn.messages]

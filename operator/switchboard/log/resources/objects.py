@@ -208,7 +208,7 @@ def read_execution(obj: Object) -> KeptExecution:
         messages=tuple(spec.messages),
         state=status.state or ("Succeeded" if spec.announcement else "Running"),
         start_time=status.start_time or created,
-        attempts=max(status.attempts, 1),
+        attempts=max(status.attempts, 0 if status.state == "Retrying" else 1),
         end_time=status.end_time or (created if spec.announcement else None),
         not_before=status.not_before,
         engine=status.engine,

@@ -59,22 +59,25 @@ class Turns:
         execution = thread.open_execution()
         wanted = execution.record.name if execution else execution_name(thread.name, thread.last_number + 1)
         fence = execution.fence + 1 if execution else lease.fence
+        attempts = execution.record.attempts if execution else 0
         try:
             if execution is None:
                 return await self._begin(thread, conversation, revision, lease)
             return await self._take_over(thread, conversation, execution, revision, lease)
         except LogUnavailable:
-            await self._give_back(wanted, lease.holder, fence)
+            await self._give_back(wanted, lease.holder, fence, attempts)
             raise
 
-    async def _give_back(self, execution: str, holder: str, fence: int) -> None:
-        """What was claimed halfway, or by a write whose answer was lost, waits for nobody: else for its lease's end."""
+    async def _give_back(self, execution: str, holder: str, fence: int, attempts: int) -> None:
+        """What was claimed halfway, or by a write whose answer was lost, waits for nobody: else for its lease's end.
+        Nobody ran it, so it has had as many attempts as before."""
 
         def change(kept: KeptExecution) -> Object | None:
             lease = kept.lease
             if kept.fence != fence or lease is None or lease.holder != holder:
                 return None
-            return {"lease": Lease(holder=FREE, fence=fence, expires=self._clock.now()).manifest()}
+            status: Object = {"lease": Lease(holder=FREE, fence=fence, expires=self._clock.now()).manifest()}
+            return status if kept.ended else status | {"state": "Retrying", "attempts": attempts}
 
         with suppress(LogUnavailable):
             await self._store.refresh(EXECUTIONS, execution)
