@@ -41,10 +41,23 @@ class PatientApi(KubeApi):
                     raise
                 return {}
             except (Conflict, TooManyRequests, Unavailable) as error:
-                if attempt == TRIES - 1 or not _may_repeat(method, options, error):
+                if attempt == TRIES - 1:
+                    raise
+                if not _may_repeat(method, options, error) and not await self._unchanged(path, options):
                     raise
                 await asyncio.sleep(error.retry_after or min(LONGEST_PAUSE, 0.05 * 2**attempt))
         raise AssertionError("unreachable")
+
+    async def _unchanged(self, path: str, options: dict[str, Any]) -> bool:
+        """Whether an object is still the one, in the version, that a request asked for: it conflicted with nothing."""
+        wanted = _wanted(options.get("body"))
+        if not wanted:
+            return False
+        try:
+            found = await self._request("GET", path.removesuffix("/status"))
+        except NotFound:
+            return False
+        return wanted.items() <= found["metadata"].items()
 
 
 def _may_repeat(method: str, options: dict[str, Any], error: KubeError) -> bool:
@@ -54,8 +67,15 @@ def _may_repeat(method: str, options: dict[str, Any], error: KubeError) -> bool:
     body = options.get("body")
     if method == "GET" or not isinstance(body, dict) or error.causes:  # causes: another manager owns the fields
         return False
-    wanted = body.get("preconditions") or (body.get("metadata") or {}).get("resourceVersion")
-    return not wanted or options.get("content") == APPLY_PATCH
+    return not _wanted(body) or options.get("content") == APPLY_PATCH
+
+
+def _wanted(body: object) -> dict[str, str]:
+    """The uid and the version that an object must have for a request to be granted."""
+    if not isinstance(body, dict):
+        return {}
+    asked = body.get("preconditions") or body.get("metadata") or {}
+    return {key: asked[key] for key in ("uid", "resourceVersion") if asked.get(key)}
 
 
 class PatientClient(Client):

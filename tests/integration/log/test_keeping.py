@@ -26,14 +26,9 @@ async def test_old_conversations_go_in_small_steps_and_newer_ones_stay(world: Wo
         await exchange(world, f"+1500555010{index}")
     await world.advance(3600)
     await exchange(world, "+15005550109")
-    await world.seen()
-    before = await world.now() - timedelta(minutes=30)
-    steps = 0
-    while gone := await world.log.expire(before, limit=4):
-        assert gone <= 12
-        steps += 1
-        await world.seen()
-    assert steps >= 3
+    steps = await world.expired(await world.now() - timedelta(minutes=30), limit=4)
+    assert len(steps) >= 3
+    assert max(steps) <= 12
     assert [one.contact for one in (await world.log.conversations(Query())).items] == ["+15005550109"]
     assert len((await world.log.messages(Query())).items) == 2
     assert len((await world.log.executions(Query())).items) == 1
@@ -52,9 +47,7 @@ async def test_what_is_in_work_does_not_go(world: World) -> None:
 async def test_what_a_stranger_wrote_whom_nobody_let_in_goes_with_its_time(world: World) -> None:
     await world.told("held", state="Held", contact="+15005550111")
     await world.advance(3600)
-    await world.seen()
-    while await world.log.expire(await world.now() - timedelta(minutes=1)):
-        await world.seen()
+    await world.expired(await world.now() - timedelta(minutes=1))
     assert (await world.log.messages(Query())).items == []
     assert (await world.log.conversations(Query())).items == []
 
@@ -62,8 +55,7 @@ async def test_what_a_stranger_wrote_whom_nobody_let_in_goes_with_its_time(world
 async def test_who_opted_out_stays_known_when_the_texts_are_gone(world: World) -> None:
     name = await world.told("STOP", keyword="Stop", state="Ignored")
     await world.advance(3600)
-    while await world.log.expire(await world.now() - timedelta(minutes=1)):
-        await world.seen()
+    await world.expired(await world.now() - timedelta(minutes=1))
     assert await world.log.history(name) == []
     kept = await world.log.conversation(name)
     assert kept is not None
@@ -74,8 +66,7 @@ async def test_who_opted_out_stays_known_when_the_texts_are_gone(world: World) -
 async def test_a_contact_that_comes_back_begins_anew(world: World) -> None:
     await exchange(world, "+15005550100")
     await world.advance(3600)
-    while await world.log.expire(await world.now() - timedelta(minutes=1)):
-        await world.seen()
+    await world.expired(await world.now() - timedelta(minutes=1))
     assert await world.log.conversation(conversation()) is None
     await world.told("back again")
     assert [message.body for message in (await world.claimed()).messages] == ["back again"]

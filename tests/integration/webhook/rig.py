@@ -42,6 +42,11 @@ OVERRIDES = "#ct=2000&rt=3000&rc=5&rp=ct,rt,5xx"
 """What the operator registers, so that Twilio tries again."""
 
 
+def verdicts(*texts: TextResult) -> set[int]:
+    """How what was texted was received in the end. 503 says that it cannot be kept just now: Twilio tries again."""
+    return {call.status for text in texts for call in text.calls if call.kind == "message"} - {503}
+
+
 @dataclass
 class Pod:
     """One webhook process."""
