@@ -137,9 +137,8 @@ async def test_an_allow_list_keeps_others_out_also_when_the_policy_is_taken_away
     await rig.text(bob, "hi", wait=True)
     await rig.text(ann, "hi", wait=True)
     await rig.phone(ann, 1)
-    connector = await rig.api.get(TWILIO_CONNECTORS, "sms", rig.namespace)
-    connector["spec"]["access"] = {"policy": "AllowList", "allow": []}
-    await rig.api.replace(TWILIO_CONNECTORS, connector)
+    closed = {"spec": {"access": {"policy": "AllowList", "allow": []}}}
+    await rig.api.merge_patch(TWILIO_CONNECTORS, "sms", rig.namespace, closed)
 
     async def refused() -> bool:
         await rig.text(ann, "hi", wait=True)
@@ -157,7 +156,6 @@ async def test_opening_the_policy_lets_in_who_waits(make_rig: MakeRig, number: N
     ann = number()
     await rig.text(ann, "hi", wait=True)
     await requests(rig, 1)
-    connector = await rig.api.get(TWILIO_CONNECTORS, "sms", rig.namespace)
-    connector["spec"]["access"] = {"policy": "Open"}
-    await rig.api.replace(TWILIO_CONNECTORS, connector)
+    opened = {"spec": {"access": {"policy": "Open", "onboardingMessage": None}}}
+    await rig.api.merge_patch(TWILIO_CONNECTORS, "sms", rig.namespace, opened)
     assert (await rig.phone(ann, 1))[0].body == "Hello!"
