@@ -9,6 +9,7 @@ from functools import partial
 from switchboard.log.clock import Clock
 from switchboard.log.errors import LeaseLost
 from switchboard.log.names import inbound_name
+from switchboard.log.postgres import rows
 from switchboard.log.postgres.connection import Connection, Database, count
 from switchboard.log.postgres.queue import lock
 from switchboard.log.postgres.reading import PROVIDERS
@@ -42,7 +43,8 @@ class Keeping:
                 for provider in PROVIDERS
                 for row in await connection.fetch(
                     "SELECT name FROM switchboard_conversations WHERE agent = $1 AND provider = $2"
-                    " AND last_message_time < $3 AND ready_at IS NULL ORDER BY last_message_time, name LIMIT $4",
+                    f" AND last_message_minute <= {rows.MINUTE.format('$3')} AND last_message_time < $3"
+                    " AND ready_at IS NULL ORDER BY last_message_minute, last_message_time, name LIMIT $4",
                     *(self._agent, provider, before, limit),
                 )
             ]

@@ -116,9 +116,10 @@ class Reading:
         _of_provider(where, query, "c")
         _of_conversation(where, query)
         _between(where, query, cursor, ("c.last_message_time", "c.name", str))
+        _within_minutes(where, query, cursor)
         sql = (
-            f"SELECT {rows.CONVERSATION} FROM switchboard_conversations c WHERE {where}"
-            " AND c.last_message_time IS NOT NULL ORDER BY c.last_message_time DESC, c.name DESC"
+            f"SELECT {rows.CONVERSATION} FROM switchboard_conversations c WHERE {where} AND c.last_message_minute IS NOT"
+            " NULL ORDER BY c.last_message_minute DESC, c.last_message_time DESC, c.name DESC"
         )
         found = await self._fetch(query, sql, where, limit)
         items = [rows.conversation(row, self._name) for row in found]
@@ -206,6 +207,17 @@ def _between(where: _Where, query: Query, cursor: str | None, order: tuple[str, 
     if cursor is not None:
         at, after = cursors.decode(cursor)
         where.add(f"({time}, {key}) < ({{}}, {{}})", at, kind(after))
+
+
+def _within_minutes(where: _Where, query: Query, cursor: str | None) -> None:
+    """The same bounds for the minute, which is what conversations are indexed by: those of one are sorted then."""
+    latest = [] if query.until is None else [query.until]
+    if cursor is not None:
+        latest.append(cursors.decode(cursor)[0])
+    if query.since is not None:
+        where.add(f"c.last_message_minute >= {rows.MINUTE}", query.since)
+    if latest:
+        where.add(f"c.last_message_minute <= {rows.MINUTE}", min(latest))
 
 
 def _page(items: list[T], limit: int, cursor: Callable[[T], str]) -> Page[T]:

@@ -23,6 +23,8 @@ CONVERSATION = (
     "c.name, c.connector, c.provider, c.channel, c.contact, c.contact_name, c.opted_out, c.revision, c.created,"
     " c.messages, c.last_message_time, c.last_message"
 )
+MINUTE = "date_trunc('minute', {}::timestamptz AT TIME ZONE 'UTC')"
+"""Of a moment, as `last_message_minute` has it."""
 MESSAGE = (
     "m.id, m.name, m.conversation, m.outbound, m.open, m.sender, m.recipient, m.body, m.media, m.attributes, m.time,"
     " m.state, m.error_code, m.error, m.provider_message_id, m.delivery, m.execution, m.attempts, m.attempt_fence,"

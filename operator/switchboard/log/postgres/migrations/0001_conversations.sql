@@ -32,6 +32,10 @@ CREATE TABLE switchboard_conversations (
     created timestamptz NOT NULL,
     messages bigint NOT NULL DEFAULT 0,
     last_message_time timestamptz,
+    -- Indexed in its place: a message of the same minute changes no index, and so is written for less (a heap-only tuple,
+    -- https://www.postgresql.org/docs/current/storage-hot.html). In UTC, whatever a session's time zone.
+    last_message_minute timestamp
+        GENERATED ALWAYS AS (date_trunc('minute', last_message_time AT TIME ZONE 'UTC')) STORED,
     last_message text,
     turns integer NOT NULL DEFAULT 0,
     -- The execution that runs, or waits to be tried again.
@@ -42,8 +46,8 @@ CREATE TABLE switchboard_conversations (
     -- When a worker may take its next turn: when the lease ends, or what there is falls due. Null: there is nothing.
     ready_at timestamptz
 ) WITH (fillfactor = 80);
-CREATE INDEX switchboard_conversations_last ON switchboard_conversations (agent, provider, last_message_time, name);
-CREATE INDEX switchboard_conversations_contact ON switchboard_conversations (agent, contact, last_message_time, name);
+CREATE INDEX switchboard_conversations_last ON switchboard_conversations (agent, provider, last_message_minute);
+CREATE INDEX switchboard_conversations_contact ON switchboard_conversations (agent, contact, last_message_minute);
 ALTER TABLE switchboard_conversations ADD PRIMARY KEY (agent, name);
 CREATE INDEX switchboard_conversations_ready ON switchboard_conversations (agent, ready_at) WHERE ready_at IS NOT NULL;
 
