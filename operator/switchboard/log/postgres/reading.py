@@ -118,8 +118,9 @@ class Reading:
         _between(where, query, cursor, ("c.last_message_time", "c.name", str))
         _within_minutes(where, query, cursor)
         sql = (
-            f"SELECT {rows.CONVERSATION} FROM switchboard_conversations c WHERE {where} AND c.last_message_minute IS NOT"
-            " NULL ORDER BY c.last_message_minute DESC, c.last_message_time DESC, c.name DESC"
+            f"SELECT {rows.CONVERSATION} FROM switchboard_conversations c WHERE {where}"
+            " AND c.last_message_minute IS NOT NULL"
+            " ORDER BY c.last_message_minute DESC, c.last_message_time DESC, c.name DESC"
         )
         found = await self._fetch(query, sql, where, limit)
         items = [rows.conversation(row, self._name) for row in found]
