@@ -17,6 +17,8 @@ from switchboard.kube.resources import Object
 
 TRIES = 12
 LONGEST_PAUSE = 1.0
+LOST = "request timed out"
+"""What etcd says of a write that it may have done."""
 
 
 class PatientApi(KubeApi):
@@ -29,6 +31,7 @@ class PatientApi(KubeApi):
         body, name = options.get("body"), ""
         if method == "POST" and isinstance(body, dict):
             name = str(body.get("metadata", {}).get("name", ""))
+        lost = False
         for attempt in range(TRIES):
             try:
                 return await super()._request(method, path, **options)
@@ -43,21 +46,22 @@ class PatientApi(KubeApi):
             except (Conflict, TooManyRequests, Unavailable) as error:
                 if attempt == TRIES - 1:
                     raise
-                if not _may_repeat(method, options, error) and not await self._unchanged(path, options):
-                    raise
+                lost = lost or LOST in str(error)
+                if not _may_repeat(method, options, error):
+                    found = await self._conflicting(path)
+                    if lost and found and _says(found, body):
+                        return found  # an earlier try wrote it; its answer was lost
+                    if not _is_wanted(found, body):
+                        raise
                 await asyncio.sleep(error.retry_after or min(LONGEST_PAUSE, 0.05 * 2**attempt))
         raise AssertionError("unreachable")
 
-    async def _unchanged(self, path: str, options: dict[str, Any]) -> bool:
-        """Whether an object is still the one, in the version, that a request asked for: it conflicted with nothing."""
-        wanted = _wanted(options.get("body"))
-        if not wanted:
-            return False
+    async def _conflicting(self, path: str) -> Object:
+        """What a write met; nothing, if it is gone."""
         try:
-            found = await self._request("GET", path.removesuffix("/status"))
+            return await self._request("GET", path.removesuffix("/status"))
         except NotFound:
-            return False
-        return wanted.items() <= found["metadata"].items()
+            return {}
 
 
 def _may_repeat(method: str, options: dict[str, Any], error: KubeError) -> bool:
@@ -76,6 +80,22 @@ def _wanted(body: object) -> dict[str, str]:
         return {}
     asked = body.get("preconditions") or body.get("metadata") or {}
     return {key: asked[key] for key in ("uid", "resourceVersion") if asked.get(key)}
+
+
+def _is_wanted(found: Object, body: object) -> bool:
+    """Whether an object is the one, in the version, that a request asked for: it conflicted with nothing."""
+    wanted = _wanted(body)
+    return bool(wanted and found) and wanted.items() <= found["metadata"].items()
+
+
+def _says(found: Any, body: Any) -> bool:
+    """Whether an object is as a merge patch wants it, whatever its version."""
+    if not isinstance(found, dict) or not isinstance(body, dict):
+        return bool(found == body)
+    return all(
+        key == "resourceVersion" or (key not in found if wanted is None else _says(found.get(key), wanted))
+        for key, wanted in body.items()
+    )
 
 
 class PatientClient(Client):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
 from tests.integration.log.harness import CONTACT, World, conversation, replies
 
 from switchboard.log.records import Attachment, DeliveryNews, Query
@@ -183,7 +182,6 @@ async def test_a_reply_that_is_ready_after_stop_is_not_sent(world: World) -> Non
     assert await world.claim() is None
 
 
-@pytest.mark.calm("who applied news is told that it was there already where the first answer is lost")
 async def test_an_announcement_is_sent_once_for_ever(world: World) -> None:
     name = await world.told("who is there?", state="Held")
     (reply,) = replies("A colleague will let you in.")

@@ -354,7 +354,6 @@ async def test_news_of_a_failure_says_why(world: World) -> None:
     assert (kept.state, kept.delivery, kept.error_code, kept.error) == ("Failed", UNDELIVERED, 30006, "A landline.")
 
 
-@pytest.mark.calm("who applied it is told that it was there already where the first answer is lost")
 async def test_the_same_news_at_once_from_many_pods_is_applied_once(world: World) -> None:
     await world.told()
     turn, _, attempt = await world.begun()
