@@ -204,7 +204,17 @@ def _in_literal(text: str, at: int) -> str | None:
 
 
 def _sign(character: str) -> str:
-    return "'\\''" if character == "'" else f"'{character}'"
+    if character == "'":
+        return "'\\''"
+    if character.isprintable() or not character:
+        return f"'{character}'"
+    return {"\n": "'\\n'", "\r": "'\\r'", "\t": "'\\t'"}.get(character, _escaped(character))
+
+
+def _escaped(character: str) -> str:
+    """A sign that cannot be shown, as Go's strconv.Quote writes it."""
+    point = ord(character)
+    return f"'\\x{point:02x}'" if point < 0x80 else f"'\\u{point:04x}'"
 
 
 def json_error(data: bytes) -> str:

@@ -27,13 +27,9 @@ def receive(kind: Kind, obj: Json, request: Request, repeated: Sequence[str] = (
             + (f" ({bodies.summarised(request.text)})" if request.text else "")
         )
     _check_gvk(kind, obj, request)
-    meta = obj.get("metadata")
-    if meta is None:
-        meta = obj["metadata"] = {}
-    wrong = metadata.type_error(meta, custom=kind.strategy.custom)
-    if wrong:
-        raise errors.bad_request(f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {wrong}')
-    unknown = [*repeated, *metadata.normalise(meta), *kind.strategy.decode(obj, request)]
+    unknown = list(repeated)
+    meta = obj["metadata"] = _metadata(kind, obj.get("metadata"), unknown)
+    unknown += kind.strategy.decode(obj, request)
     if len(unknown) > 1 and not kind.strategy.custom:
         unknown = _as_written(unknown, request)
     doubled = metadata.dedup_owners(meta)
@@ -41,6 +37,20 @@ def receive(kind: Kind, obj: Json, request: Request, repeated: Sequence[str] = (
         request.warnings.append(doubled)
     report_unknown(kind, unknown, request)
     return obj
+
+
+def _metadata(kind: Kind, given: Json, unknown: list[str]) -> Object:
+    """ObjectMeta as Go decodes it; a custom resource's is decoded by itself."""
+    from kubesandbox.builtin import types
+
+    below: list[str] = []
+    try:
+        made = types.object_meta("" if kind.strategy.custom else kind.kind, {} if given is None else given, below)
+    except types.DecodeError as error:
+        why = f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {error}'
+        raise errors.bad_request(why) from None
+    unknown += [f"metadata.{path}" for path in below] if kind.strategy.custom else below
+    return made
 
 
 def _as_written(unknown: list[str], request: Request) -> list[str]:
@@ -64,9 +74,12 @@ def _paths(value: Json, path: str) -> Iterator[str]:
             yield from _paths(part, f"{path}[{index}]")
 
 
+_TOLD = ("duplicate field ", "unknown field ", "yaml: ")  # what else strict decoding finds, in its own words
+
+
 def report_unknown(kind: Kind, unknown: list[str], request: Request) -> None:
     """Refuse, warn of, or ignore fields that the kind does not have, as `fieldValidation` asks."""
-    said = [path if " " in path else f'unknown field "{path}"' for path in dict.fromkeys(unknown)]
+    said = [path if path.startswith(_TOLD) else f'unknown field "{path}"' for path in dict.fromkeys(unknown)]
     if not said or request.field_validation == "Ignore":
         return
     if request.field_validation == "Strict":
@@ -80,11 +93,14 @@ def report_unknown(kind: Kind, unknown: list[str], request: Request) -> None:
 def _check_gvk(kind: Kind, obj: Object, request: Request) -> None:
     api_version = obj.get("apiVersion") or kind.api_version
     found = obj.get("kind") or kind.kind
-    if not isinstance(api_version, str) or not isinstance(found, str):
-        raise errors.bad_request(
-            f"the object provided is unrecognized (must be of type {kind.kind}): couldn't get version/kind; "
-            "json parse error: apiVersion and kind must be strings"
-        )
+    for key in ("apiVersion", "kind"):
+        if obj.get(key) is not None and not isinstance(obj[key], str):
+            shown = request.text or causes.go_json(obj).encode()
+            raise errors.bad_request(
+                f"the object provided is unrecognized (must be of type {kind.kind}): couldn't get version/kind; json "
+                f"parse error: json: cannot unmarshal {metadata.json_type(obj[key])} into Go struct field .{key} of "
+                f"type string ({bodies.summarised(shown)})"
+            )
     if not kind.strategy.custom:
         _check_scheme(kind, api_version, found, request)
     elif request.patching and api_version != kind.api_version:

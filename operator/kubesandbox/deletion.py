@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kubesandbox import bodies, crud, errors, metadata
+from kubesandbox.builtin import types
 from kubesandbox.objects import Json, Object, clone
-from kubesandbox.options import truth
+from kubesandbox.options import integer, truth
 from kubesandbox.schema import causes
 from kubesandbox.store import Version
 from kubesandbox.wire.messages import HttpRequest
@@ -15,6 +16,9 @@ from kubesandbox.wire.messages import HttpRequest
 if TYPE_CHECKING:
     from kubesandbox.kinds import Kind
     from kubesandbox.strategy import Request
+
+
+TYPE = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
 
 
 @dataclass
@@ -37,7 +41,11 @@ def options_of(request: HttpRequest) -> DeleteOptions:
         _, prefix, why = error.message.partition("(must be of type DeleteOptions): ")
         raise errors.bad_request(why.rpartition(" (")[0]) if prefix else error from None
     if not isinstance(body, dict):
-        raise errors.bad_request("the body of a DELETE must be DeleteOptions")
+        raise errors.bad_request(
+            f"couldn't get version/kind; json parse error: json: cannot unmarshal {metadata.json_type(body)} into Go "
+            'value of type struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string '
+            '"json:\\"kind,omitempty\\"" }'
+        )
     if body and body.get("kind", "DeleteOptions") != "DeleteOptions":
         raise errors.bad_request(
             f'no kind "{body["kind"]}" is registered for version "{body.get("apiVersion", "")}" in scheme '
@@ -46,11 +54,9 @@ def options_of(request: HttpRequest) -> DeleteOptions:
     query: Object = {}
     if not body:
         grace = request.param("gracePeriodSeconds")
-        if grace:
-            if not grace.lstrip("-").isdigit():
-                raise errors.bad_request(f'strconv.ParseInt: parsing "{grace}": invalid syntax')
-            query["gracePeriodSeconds"] = int(grace)
-        if request.param("propagationPolicy"):
+        if grace is not None:
+            query["gracePeriodSeconds"] = integer(grace)
+        if request.param("propagationPolicy") is not None:
             query["propagationPolicy"] = request.param("propagationPolicy")
         if request.param("orphanDependents"):
             query["orphanDependents"] = truth(request.param("orphanDependents"))
@@ -61,6 +67,10 @@ def options_of(request: HttpRequest) -> DeleteOptions:
 
 def of_body(asked: Object) -> DeleteOptions:
     """`DeleteOptions` as their JSON says them."""
+    try:
+        asked = types.decoder(TYPE)(asked, "", [])
+    except types.DecodeError as error:
+        raise errors.bad_request(str(error)) from None
     _check_delete_options(asked)
     orphan, policy = asked.get("orphanDependents"), asked.get("propagationPolicy")
     if orphan is not None:

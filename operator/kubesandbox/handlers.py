@@ -15,7 +15,7 @@ from kubesandbox.dispatch import handler_of
 from kubesandbox.kinds import Kind, Subresource
 from kubesandbox.listing import matcher
 from kubesandbox.metadata import json_type
-from kubesandbox.negotiation import OFFERED, YAML, Accepted, check_router
+from kubesandbox.negotiation import YAML, Accepted, check_router, not_streamed
 from kubesandbox.objects import Object, clone
 from kubesandbox.options import ListOptions, apply_to, list_options, truth, unparsed, write_options
 from kubesandbox.paths import RequestInfo
@@ -53,11 +53,13 @@ class Resources:
         try:
             answer = await self._answer(kind, info, request, context)
         except errors.StatusError as error:
-            answer = rendering.refusal(error)
+            answer = rendering.refusal(error, request)
         answer.headers += [("Warning", f'299 - "{_quoted(text)}"') for text in dict.fromkeys(context.warnings)]
         return answer
 
     async def _answer(self, kind: Kind, info: RequestInfo, request: HttpRequest, context: Request) -> Answer | Stream:
+        if info.name in {".", ".."} and info.verb in kind.verbs:
+            raise errors.bad_request(f"Name parameter invalid: {causes.quote(info.name)}: may not be '{info.name}'")
         if not info.subresource:
             return _unroutable(kind, info) or await self._verb(kind, info, request, context)
         subresource = kind.subresources.get(info.subresource)
@@ -68,7 +70,7 @@ class Resources:
             if refused:
                 raise refused
             raise errors.no_route()
-        if info.rest:
+        if info.rest and not kind.strategy.custom:
             raise errors.no_route()
         if info.verb not in subresource.verbs:
             return _wrong_method(kind, info)
@@ -233,7 +235,7 @@ class Resources:
             except errors.StatusError as error:
                 if error.code != 404:
                     raise
-        page.versions = [] if context.dry_run else deleted
+        page.versions = deleted
         page.revision = self._cluster.store.revision
         return rendering.many(kind, page, how, request)
 
@@ -241,7 +243,7 @@ class Resources:
         """A stream of events."""
         how = rendering.negotiate(request)
         if how.media == YAML:
-            raise errors.not_acceptable(OFFERED)
+            raise not_streamed()
         options = list_options(request, kind)
         if info.name:  # the old /watch/…/name path
             options = _named(options, info.name)
@@ -276,7 +278,8 @@ def _unroutable(kind: Kind, info: RequestInfo) -> Answer | None:
         raise errors.no_route()
     if nameless and kind.strategy.custom:
         raise errors.bad_request("name must be provided")
-    if info.verb not in kind.verbs or across or nameless or (info.verb == "create" and info.name):
+    named = info.verb == "create" and bool(info.name) and not kind.strategy.custom  # crdHandler takes it all the same
+    if info.verb not in kind.verbs or across or nameless or named:
         return _wrong_method(kind, info)
     return None
 
@@ -303,25 +306,27 @@ def _encoders(kind: Kind, how: Accepted, include: str) -> tuple[watch.Encoder, w
             shown = headers[0]
             headers[0] = False
             meta = {"resourceVersion": obj["metadata"]["resourceVersion"]}
-            return orjson.dumps(tables.table([] if empty else [obj], columns, include, meta, headers=shown))
+            rows = [] if empty else [obj]
+            return orjson.dumps(tables.table(rows, columns, include, meta, headers=shown, version=how.version))
 
         def encode(event: str, version: Version) -> bytes:
             return watch.line(event, as_table(crud.view(kind, version)))
 
         def bookmark(revision: int, initial: bool) -> bytes:
             obj = watch.bookmark_object(kind.kind, kind.api_version, revision, initial=initial)
-            body = tables.table([], columns, include, {"resourceVersion": str(revision)}, headers=headers[0])
-            body["rows"] = [{"cells": [None for _ in columns], "object": tables.partial(obj)}]
+            meta = {"resourceVersion": str(revision)}
+            body = tables.table([], columns, include, meta, headers=headers[0], version=how.version)
+            body["rows"] = [{"cells": [None for _ in columns], "object": tables.partial(obj, how.version)}]
             headers[0] = False
             return watch.line("BOOKMARK", orjson.dumps(body))
 
         return encode, bookmark
 
     if how.shape:
-        name, version_name = "PartialObjectMetadata", "meta.k8s.io/v1"
+        name, version_name = "PartialObjectMetadata", f"meta.k8s.io/{how.version}"
 
         def encode_object(version: Version) -> bytes:
-            return orjson.dumps(tables.partial(crud.view(kind, version)))
+            return orjson.dumps(tables.partial(crud.view(kind, version), how.version))
     else:
         name, version_name = kind.kind, kind.api_version
 

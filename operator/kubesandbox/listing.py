@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 import secrets
 import time
 from collections import OrderedDict
@@ -97,7 +98,9 @@ class Lister:
         versions, revision = self._state(kind, namespace, options)
         if matches:
             versions = [version for version in versions if matches(version.object)]
-        return self._cut(_Snapshot(versions, revision, time.monotonic()), 0, options.limit, counted=matches is None)
+        # The watch cache, which answers `resourceVersion=0`, knows no pages.
+        limit = 0 if options.revision == "0" else options.limit
+        return self._cut(_Snapshot(versions, revision, time.monotonic()), 0, limit, counted=matches is None)
 
     def _state(self, kind: Kind, namespace: str, options: ListOptions) -> tuple[list[Version], int]:
         table = self._store.table(*kind.table_key)
@@ -164,14 +167,19 @@ class Lister:
 
 def _why(token: str) -> str:
     """What apiserver's DecodeContinue says of a token that is none."""
+    wrong = re.search("[^-_A-Za-z0-9]", token)
+    if wrong or len(token) % 4 == 1:
+        return f"illegal base64 data at input byte {wrong.start() if wrong else len(token) - 1}"
+    data = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
     try:
-        data = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
         decoded = bodies.loads(data)
-    except binascii.Error as error:
-        return str(error)
-    except ValueError as error:
-        return str(error)
+    except ValueError:  # Go looks at bytes, not at what they may encode
+        return bodies.json_error(data.decode("latin-1").encode())
     version = decoded.get("v") if isinstance(decoded, dict) else None
     if version != "meta.k8s.io/v1":
-        return f"server does not recognize this encoded version {version}"
-    return "encoded continue token is not valid"
+        return f"server does not recognize this encoded version {version or ''}"
+    if not decoded.get("rv"):
+        return f"incorrect encoded start resourceVersion (version {version})"
+    if not decoded.get("start"):
+        return f"encoded start key empty (version {version})"
+    return str(decoded["start"])

@@ -3,106 +3,20 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from kubesandbox import names, times
+from kubesandbox import names
 from kubesandbox.objects import Json, Object
 from kubesandbox.schema import causes
 from kubesandbox.schema.causes import Cause
 
-FIELDS = frozenset(
-    {
-        "name",
-        "generateName",
-        "namespace",
-        "labels",
-        "annotations",
-        "finalizers",
-        "ownerReferences",
-        "managedFields",
-        "uid",
-        "resourceVersion",
-        "generation",
-        "creationTimestamp",
-        "deletionTimestamp",
-        "deletionGracePeriodSeconds",
-    }
-)
-_DROPPED = frozenset({"selfLink"})
-_OWNER_FIELDS = frozenset({"apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion"})
 ANNOTATIONS_SIZE = 256 * 1024
 
 
 def now() -> str:
     """The time as metadata has it: UTC, whole seconds."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def normalise(metadata: Object, path: str = "metadata") -> list[str]:
-    """Drop from `metadata` what ObjectMeta does not have and what is empty; gives the paths of unknown fields."""
-    unknown = [f"{path}.{key}" for key in metadata if key not in FIELDS and key not in _DROPPED]
-    for key in list(metadata):
-        value = metadata[key]
-        if key not in FIELDS or value is None or value in ("", {}, []) or (key == "generation" and value == 0):
-            del metadata[key]
-    for index, owner in enumerate(metadata.get("ownerReferences", ())):
-        if isinstance(owner, dict):
-            extra = [key for key in owner if key not in _OWNER_FIELDS]
-            unknown += [f"{path}.ownerReferences[{index}].{key}" for key in extra]
-            for key in [*extra, *(key for key, value in owner.items() if value is None)]:
-                owner.pop(key, None)
-    return unknown
-
-
-_STRINGS = ("name", "generateName", "namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp")
-
-
-def type_error(metadata: Json, *, custom: bool = False) -> str | None:
-    """The first field of a `metadata` that is not of ObjectMeta's type, as Go's JSON decoder says it.
-
-    Of a custom resource the metadata is decoded by itself.
-    """
-    if not isinstance(metadata, dict):
-        if custom:
-            return f"json: cannot unmarshal {json_type(metadata)} into Go value of type v1.ObjectMeta"
-        return _unmarshal(metadata, "metadata", "v1.ObjectMeta")
-    found = next(_type_errors(metadata), None)
-    return found.replace(" ObjectMeta.metadata.", " ObjectMeta.") if found and custom else found
-
-
-def _type_errors(metadata: Object) -> Iterator[str]:
-    for key in _STRINGS:
-        if metadata.get(key) is not None and not isinstance(metadata[key], str):
-            yield _unmarshal(metadata[key], f"ObjectMeta.metadata.{key}", "string")
-    yield from _time_errors(metadata)
-    for key in ("labels", "annotations"):
-        found = metadata.get(key) or {}
-        if not isinstance(found, dict):
-            yield _unmarshal(found, f"ObjectMeta.metadata.{key}", "map[string]string")
-            continue
-        for value in found.values():
-            if not isinstance(value, str):
-                yield _unmarshal(value, f"ObjectMeta.metadata.{key}", "string")
-    for key, kind, wanted in (("finalizers", str, "string"), ("ownerReferences", dict, "v1.OwnerReference")):
-        found = metadata.get(key) or []
-        if not isinstance(found, list):
-            yield _unmarshal(found, f"ObjectMeta.metadata.{key}", f"[]{wanted}")
-            continue
-        for value in found:
-            if not isinstance(value, kind):
-                yield _unmarshal(value, f"ObjectMeta.metadata.{key}", wanted)
-
-
-def _time_errors(metadata: Object) -> Iterator[str]:
-    for key in ("creationTimestamp", "deletionTimestamp"):
-        value = metadata.get(key)
-        if isinstance(value, str) and value and (wrong := times.unparsed(value)):
-            yield wrong
-
-
-def _unmarshal(value: Json, where: str, wanted: str) -> str:
-    return f"json: cannot unmarshal {json_type(value)} into Go struct field {where} of type {wanted}"
 
 
 def json_type(value: Json) -> str:

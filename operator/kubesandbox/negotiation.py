@@ -15,7 +15,8 @@ _STREAMED = [f"{JSON};stream=watch", f"{PROTOBUF};stream=watch"]
 
 
 _SHAPE_VERSIONS = {"APIGroupDiscoveryList": frozenset({"", "v2"})}
-_META_VERSIONS = frozenset({"", "v1", "v1beta1"})
+_META_VERSIONS = frozenset({"v1", "v1beta1"})
+META = "meta.k8s.io"
 
 
 @dataclass(frozen=True)
@@ -59,14 +60,24 @@ def accepted(header: str | None, shapes: frozenset[str] = frozenset()) -> Accept
         if media not in SERVED:
             continue
         shape = clause.params.get("as", "")
-        if shape and (
-            shape not in shapes or clause.params.get("v", "") not in _SHAPE_VERSIONS.get(shape, _META_VERSIONS)
-        ):
+        if shape and not (shape in shapes and _names_shape(shape, clause.params)):
             continue
         return Accepted(
             media, shape, clause.params.get("g", ""), clause.params.get("v", ""), clause.params.get("stream") == "watch"
         )
     raise errors.not_acceptable(OFFERED)
+
+
+def _names_shape(shape: str, params: dict[str, str]) -> bool:
+    """Whether `g` and `v` are those of a shape that is served; objects' shapes must name both."""
+    if shape in _SHAPE_VERSIONS:
+        return params.get("v", "") in _SHAPE_VERSIONS[shape]
+    return params.get("g") == META and params.get("v") in _META_VERSIONS
+
+
+def not_streamed() -> errors.StatusError:
+    """406 for a watch in a format that cannot be cut into events."""
+    return errors.not_acceptable(_STREAMED)
 
 
 def check_router(header: str | None, *, collection: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -37,12 +38,45 @@ def truth(text: str | None) -> bool:
 
 def _number(request: HttpRequest, name: str) -> int | None:
     text = request.param(name)
-    if not text:
-        return None
-    try:
-        return int(text)
-    except ValueError:
-        raise errors.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax') from None
+    return None if text is None else integer(text)
+
+
+def integer(text: str) -> int:
+    """A number as Go's ParseInt reads it."""
+    if not re.fullmatch("[-+]?[0-9]+", text):
+        raise errors.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
+    return int(text)
+
+
+_DURATION = re.compile(r"([0-9]*)(\.[0-9]*)?([^0-9.]*)")
+_UNITS = frozenset({"ns", "us", "\u00b5s", "\u03bcs", "ms", "s", "m", "h"})
+
+
+def check_timeout(request: HttpRequest) -> None:
+    """400 for a `timeout` that is no duration (apiserver's request deadline filter, Go's ParseDuration)."""
+    text = request.param("timeout")
+    why = _no_duration(text) if text else ""
+    if why:
+        raise errors.bad_request(f"invalid timeout specified in the request URL - time: {why}")
+
+
+def _no_duration(text: str) -> str:
+    shown, rest = causes.quote(text), text[1:] if text[0] in "+-" else text
+    if rest == "0":
+        return ""
+    if not rest:
+        return f"invalid duration {shown}"
+    while rest:
+        match = _DURATION.match(rest)
+        if match is None or not (match.group(1) or (match.group(2) or ".") != "."):
+            return f"invalid duration {shown}"
+        unit = match.group(3)
+        if not unit:
+            return f"missing unit in duration {shown}"
+        if unit not in _UNITS:
+            return f"unknown unit {causes.quote(unit)} in duration {shown}"
+        rest = rest[match.end() :]
+    return ""
 
 
 def unparsed(revision: str) -> str:
@@ -135,9 +169,11 @@ def write_options(request: HttpRequest, kind: str, *, apply: bool = False) -> Wr
     """The options of a create, update or patch; `kind` names the options' own kind in errors."""
     found: list[causes.Cause] = []
     dry_run = request.query.get("dryRun", [])
-    if any(value != "All" for value in dry_run):  # ValidateDryRun shows the whole list
-        found.append(causes.not_supported("dryRun", dry_run, ["All"]))
-    manager = request.param("fieldManager") or ""
+    manager, force = request.param("fieldManager") or "", request.param("force")
+    if apply and not manager:
+        found.append(causes.required("fieldManager", "is required for apply patch"))
+    if kind == "PatchOptions" and not apply and force is not None:
+        found.append(causes.forbidden("force", "may not be specified for non-apply patch"))
     if len(manager) > 128:
         found.append(causes.too_long("fieldManager", 128))
     found += [
@@ -145,14 +181,11 @@ def write_options(request: HttpRequest, kind: str, *, apply: bool = False) -> Wr
         for at, sign in enumerate(manager)
         if not sign.isprintable()
     ]
+    if any(value != "All" for value in dry_run):  # ValidateDryRun shows the whole list
+        found.append(causes.not_supported("dryRun", dry_run, ["All"]))
     validation = request.param("fieldValidation") or "Warn"
     if validation not in {"Ignore", "Warn", "Strict"}:
         found.append(causes.not_supported("fieldValidation", validation, ["", "Ignore", "Strict", "Warn"]))
-    force = request.param("force")
-    if apply and not manager:
-        found.append(causes.required("fieldManager", "is required for apply patch"))
-    if kind == "PatchOptions" and not apply and force is not None:
-        found.append(causes.forbidden("force", "may not be specified for non-apply patch"))
     if found:
         raise errors.invalid("meta.k8s.io", kind, "", found)
     return WriteOptions(

@@ -56,6 +56,8 @@ def to_yaml(body: Json) -> bytes:
 def _check_shape(kind: Kind, how: Accepted, wrong: str, why: str, suffix: str = "") -> None:
     """406 for a list's shape of an object, and the other way round (handlers/response.go)."""
     if how.shape == wrong:
+        if kind.strategy.custom and not suffix:  # an Unstructured lets itself be asked for items, and then has none
+            raise StatusError(500, "", "content is not a list")
         package = kind.group.split(".")[0] or "core"
         found = f"unstructured.Unstructured{suffix}" if kind.strategy.custom else f"{package}.{kind.kind}{suffix}"
         text = f"you requested {wrong}, but the requested object {why} (*{found})"
@@ -74,11 +76,12 @@ def one(
     _check_shape(kind, how, "PartialObjectMetadataList", "is not a list")
     if how.shape == "Table":
         obj = view(kind, version)
-        meta = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
-        body = tables.table([obj], kind.strategy.columns(), request.param("includeObject") or "", meta)
+        meta = {key: value for key, value in obj["metadata"].items() if key == "resourceVersion" and value}
+        include = request.param("includeObject") or ""
+        body = tables.table([obj], kind.strategy.columns(), include, meta, version=how.version)
         return answer(orjson.dumps(body), how, status)
     if how.shape:
-        return answer(orjson.dumps(tables.partial(view(kind, version))), how, status)
+        return answer(orjson.dumps(tables.partial(view(kind, version), how.version)), how, status)
     return answer(encode(kind, version), how, status)
 
 
@@ -93,12 +96,13 @@ def many(kind: Kind, page: Page, how: Accepted, request: HttpRequest) -> Answer:
     if how.shape == "Table":
         objects = [view(kind, version) for version in page.versions]
         meta = {key: value for key, value in meta.items() if value}
-        body = tables.table(objects, kind.strategy.columns(), request.param("includeObject") or "", meta)
+        include = request.param("includeObject") or ""
+        body = tables.table(objects, kind.strategy.columns(), include, meta, version=how.version)
         return answer(orjson.dumps(body), how)
     if how.shape:
         meta = {key: value for key, value in meta.items() if value}
-        items = [tables.partial(view(kind, version)) for version in page.versions]
-        head = {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": meta}
+        items = [tables.partial(view(kind, version), how.version) for version in page.versions]
+        head = {"kind": "PartialObjectMetadataList", "apiVersion": f"meta.k8s.io/{how.version}", "metadata": meta}
         return answer(orjson.dumps({**head, "items": items}), how)
     body_bytes = b'{"kind":"%b","apiVersion":"%b","metadata":%b,"items":[%b]}' % (
         kind.list_kind.encode(),
@@ -109,9 +113,15 @@ def many(kind: Kind, page: Page, how: Accepted, request: HttpRequest) -> Answer:
     return answer(body_bytes, how)
 
 
-def refusal(error: StatusError) -> Answer:
-    """A StatusError as its Status."""
+def refusal(error: StatusError, request: HttpRequest) -> Answer:
+    """A StatusError as its Status, in YAML where that is what the client takes."""
     headers = []
     if error.details and "retryAfterSeconds" in error.details:
         headers.append(("Retry-After", str(error.details["retryAfterSeconds"])))
-    return Answer(error.code, orjson.dumps(error.body), headers=headers)
+    body = orjson.dumps(error.body)
+    if "yaml" not in request.headers.get("accept", ""):
+        return Answer(error.code, body, headers=headers)
+    try:
+        return answer(body, negotiate(request), error.code, headers)
+    except StatusError:
+        return Answer(error.code, body, headers=headers)

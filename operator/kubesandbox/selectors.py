@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from kubesandbox import names
+
 Labels = Mapping[str, str]
 
 
@@ -66,29 +68,23 @@ class Selector:
 
 EVERYTHING = Selector()
 _TOKEN = re.compile(r"\s*(?:(!=|==|=|!|>|<|,|\(|\))|([^\s!=<>,()]+))")
-_NAME = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
-_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
 
 def _check_key(key: str) -> None:
-    prefix, _, name = key.rpartition("/")
-    if len(name) > 63 or not _NAME.fullmatch(name) or (prefix and not _SUBDOMAIN.fullmatch(prefix)):
-        text = (
-            "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
-            "alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
-            "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
-        )
-        raise SelectorError(f'unable to parse requirement: <nil>: Invalid value: "{key}": {text}')
+    wrong = names.label_key(key)
+    if wrong:
+        raise SelectorError(f'unable to parse requirement: <nil>: Invalid value: "{key}": {"; ".join(wrong)}')
 
 
-def _check_value(key: str, value: str) -> None:
-    if value and (len(value) > 63 or not _NAME.fullmatch(value)):
-        text = (
-            "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must "
-            "start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used "
-            "for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
-        )
-        raise SelectorError(f'unable to parse requirement: values[0][{key}]: Invalid value: "{value}": {text}')
+def _check_values(key: str, values: tuple[str, ...]) -> None:
+    found = [
+        f'values[{index}][{key}]: Invalid value: "{value}": {"; ".join(wrong)}'
+        for index, value in enumerate(values)
+        if (wrong := names.label_value(value))
+    ]
+    if found:
+        said = found[0] if len(found) == 1 else f"[{', '.join(found)}]"
+        raise SelectorError(f"unable to parse requirement: {said}")
 
 
 class _Parser:
@@ -113,8 +109,9 @@ class _Parser:
                 break
             if sign != ",":
                 raise SelectorError(f"found '{sign or word}', expected: ',' or 'end of string'")
-            if self.at >= len(self.tokens):
-                raise SelectorError("unable to parse requirement: found '', expected: identifier after ','")
+            sign, word = self.peek()
+            if not word and sign != "!":
+                raise SelectorError(f"found '{sign}', expected: identifier after ','")
         return found
 
     def requirement(self) -> Requirement:
@@ -138,7 +135,7 @@ class _Parser:
             return Requirement(key, word, self.values(key))
         if sign in {"=", "==", "!="}:
             value = self.word_or_empty()
-            _check_value(key, value)
+            _check_values(key, (value,))
             return Requirement(key, "!=" if sign == "!=" else "=", (value,))
         if sign in {">", "<"}:
             value = self.word_or_empty()
@@ -167,9 +164,9 @@ class _Parser:
             values.append(self.word_or_empty())
         if token[0] != ")":
             raise SelectorError(f"unable to parse requirement: found '{token[1]}', expected: ',' or ')'")
-        for value in values:
-            _check_value(key, value)
-        return tuple(values)
+        found = tuple(sorted(set(values)))
+        _check_values(key, found)
+        return found
 
 
 def parse_labels(text: str) -> Selector:
@@ -177,6 +174,17 @@ def parse_labels(text: str) -> Selector:
     if not text.strip():
         return EVERYTHING
     return Selector(tuple(_Parser(text).requirements()))
+
+
+def _unescaped(value: str) -> str:
+    """A field selector's value without its escapes (fields.UnescapeValue)."""
+    wrong = re.sub(r"\\[,=\\]", "", value)
+    if "\\" in wrong:
+        at = wrong.index("\\")
+        raise SelectorError(f"invalid field selector: invalid escape sequence: {wrong[at : at + 2]}")
+    if "=" in wrong:
+        raise SelectorError("invalid field selector: unescaped character in value: '='")
+    return re.sub(r"\\([,=\\])", r"\1", value)
 
 
 def parse_fields(text: str, known: Callable[[str], bool], unsupported: Callable[[str], str]) -> Selector:
@@ -189,9 +197,9 @@ def parse_fields(text: str, known: Callable[[str], bool], unsupported: Callable[
         if not match:
             raise SelectorError(f"invalid selector: '{text}'; can't understand '{part}'")
         key, operator, value = match.groups()
+        value = _unescaped(value)
         if not known(key):
             raise SelectorError(unsupported(key))
-        value = re.sub(r"\\([,=\\])", r"\1", value)
         terms.append(Requirement(key, "!=" if operator == "!=" else "=", (value,)))
     return Selector(tuple(terms))
 

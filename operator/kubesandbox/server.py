@@ -10,6 +10,7 @@ from kubesandbox import discovery, errors, rendering, unserved
 from kubesandbox.authentication import authenticate
 from kubesandbox.errors import StatusError
 from kubesandbox.handlers import Resources
+from kubesandbox.options import check_timeout
 from kubesandbox.paths import RequestInfo, request_info
 from kubesandbox.wire.messages import Answer, HttpRequest, Stream, text_answer
 
@@ -41,15 +42,16 @@ class ApiServer:
         try:
             return await self._answer(request)
         except StatusError as error:
-            return rendering.refusal(error)
+            return rendering.refusal(error, request)
         except Exception as error:  # noqa: BLE001 - a bug here must not take the server down
             _log.exception("%s %s", request.method, request.target)
-            return rendering.refusal(errors.internal_error(f"{type(error).__name__}: {error}"))
+            return rendering.refusal(errors.internal_error(f"{type(error).__name__}: {error}"), request)
 
     async def _answer(self, request: HttpRequest) -> Answer | Stream:
         if request.too_large:
             raise StatusError(413, "RequestEntityTooLarge", "Request entity too large: limit is 3145728")
         info = request_info(request)
+        check_timeout(request)
         user = authenticate(self._cluster, request)
         self._cluster.authorizer.check(user, info)
         if not info.is_resource:

@@ -105,32 +105,38 @@ def _text(value: Json) -> str:
     return go_json(value)
 
 
-def partial(obj: Object) -> Object:
-    """The object's metadata and nothing else."""
-    return {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": obj["metadata"]}
+def partial(obj: Object, version: str = "v1") -> Object:
+    """The object's metadata and nothing else, in a version of meta.k8s.io."""
+    return {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{version}", "metadata": obj["metadata"]}
 
 
-def row(obj: Object, columns: Columns, include: str) -> Object:
+def row(obj: Object, columns: Columns, include: str, version: str = "v1") -> Object:
     """One object's row; `include` is the request's includeObject."""
     body: Object = {"cells": [column.show(obj) for column in columns]}
     if include == "Object":
         body["object"] = obj
     else:
-        body["object"] = None if include == "None" else partial(obj)
+        body["object"] = None if include == "None" else partial(obj, version)
     return body
 
 
 def table(
-    objects: Sequence[Object], columns: Columns, include: str, metadata: Object, *, headers: bool = True
+    objects: Sequence[Object],
+    columns: Columns,
+    include: str,
+    metadata: Object,
+    *,
+    headers: bool = True,
+    version: str = "v1",
 ) -> Object:
-    """Objects as a Table."""
+    """Objects as a Table, in a version of meta.k8s.io."""
     if include not in {"", "None", "Metadata", "Object"}:
         said = f"includeObject: Invalid value: {quote(include)}: must be 'Metadata', 'Object', 'None', or empty"
         raise errors.bad_request(f"Unable to convert to Table as requested: {said}")
     return {
         "kind": "Table",
-        "apiVersion": "meta.k8s.io/v1",
+        "apiVersion": f"meta.k8s.io/{version}",
         "metadata": metadata,
         "columnDefinitions": [column.definition for column in columns] if headers else None,
-        "rows": [row(obj, columns, include) for obj in objects],
+        "rows": [row(obj, columns, include, version) for obj in objects],
     }

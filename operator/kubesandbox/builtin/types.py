@@ -19,6 +19,7 @@ import orjson
 
 from kubesandbox import times
 from kubesandbox.builtin import amounts
+from kubesandbox.metadata import json_type
 from kubesandbox.objects import Json, Object
 
 PREFIXES = {
@@ -82,7 +83,7 @@ Decode = Callable[[Json, str, list[str]], Json]
 
 @cache
 def decoder(name: str) -> Decode:
-    """The decoder of a struct: value, path and the list that unknown paths are added to; gives the new value."""
+    """The decoder of a struct: object, path and the list that unknown paths are added to; gives the new value."""
     fields = specs()[name]["f"]
     struct = name.rsplit(".", 1)[1]
     prepared: list[tuple[str, FieldSpec, Decode]] | None = None
@@ -91,8 +92,6 @@ def decoder(name: str) -> Decode:
         nonlocal prepared
         if prepared is None:
             prepared = [(key, spec, _decoder(spec, struct)) for key, spec in fields.items()]
-        if not isinstance(value, dict):
-            raise _wrong(value, path, struct, f"v1.{struct}")
         if len(value.keys() - fields.keys()):
             place = _KEY.sub(r".\1", path)
             unknown.extend(_join(place, key) for key in value if key not in fields)
@@ -139,6 +138,16 @@ def zero(spec: FieldSpec) -> Json:
     return {"string": "", "boolean": False, "quantity": "0"}.get(kind, 0)
 
 
+def object_meta(kind: str, value: Json, unknown: list[str]) -> Object:
+    """A `metadata` as ObjectMeta keeps it; `kind` is whose it is, or nothing where it is decoded by itself."""
+    if not isinstance(value, dict):
+        where = f"Go struct field {kind}.metadata of type v1.ObjectMeta" if kind else "Go value of type v1.ObjectMeta"
+        raise DecodeError(f"json: cannot unmarshal {json_type(value)} into {where}")
+    made: Object = decoder(OBJECT_META)(value, "metadata" if kind else "", unknown)
+    made.pop("selfLink", None)
+    return made
+
+
 def zero_struct(name: str) -> Object:
     """A struct's zero value as Go encodes it."""
     made: Object = decoder(name)({}, "", [])
@@ -169,14 +178,16 @@ def _decoder(spec: FieldSpec, struct: str) -> Decode:
 
 def _decoder_of(kind: str, struct: str, go: str) -> Decode:
     if kind.startswith("#"):
-        name = kind[1:]
+        name, wanted = kind[1:], _go(kind)
 
         def decode_struct(value: Json, path: str, unknown: list[str]) -> Json:
+            if not isinstance(value, dict):
+                raise _wrong(value, path, struct, wanted)
             return decoder(name)(value, path, unknown)  # looked up late: types refer to themselves
 
         return decode_struct
     if kind.startswith("[]"):
-        return _list_decoder(kind, struct)
+        return _list_decoder(kind, struct, go)
     if kind.startswith("map:"):
         return _map_decoder(kind, struct)
     return _scalar_decoder(kind, struct, go)
@@ -186,22 +197,30 @@ def _go(kind: str) -> str:
     """A type's Go name, for errors."""
     if kind.startswith("[]"):
         return f"[]{_go(kind[2:])}"
+    if kind == "map:quantity":
+        return "v1.ResourceList"
     if kind.startswith("map:"):
         return f"map[string]{_go(kind[4:])}"
     if kind.startswith("#"):
         return "v1." + kind.rsplit(".", 1)[1]
-    return {"boolean": "bool", "number": "float64", "bytes": "[]uint8", "quantity": "resource.Quantity"}.get(kind, kind)
+    return {
+        "boolean": "bool",
+        "number": "float64",
+        "bytes": "[]uint8",
+        "quantity": "resource.Quantity",
+        "int-or-string": "int32",
+    }.get(kind, kind)
 
 
-def _list_decoder(kind: str, struct: str) -> Decode:
-    inner, wanted = _decoder_of(kind[2:], struct, ""), _go(kind)
-    empty = {"string": ""}.get(kind[2:])
+def _list_decoder(kind: str, struct: str, go: str) -> Decode:
+    inner, wanted = _decoder_of(kind[2:], struct, go), f"[]{go}" if go else _go(kind)
 
     def decode(value: Json, path: str, unknown: list[str]) -> Json:
         if not isinstance(value, list):
             raise _wrong(value, path, struct, wanted)
         return [
-            inner(item, f"{path}[{index}]", unknown) if item is not None else empty for index, item in enumerate(value)
+            inner(item, f"{path}[{index}]", unknown) if item is not None else zero({"t": kind[2:]})
+            for index, item in enumerate(value)
         ]
 
     return decode
@@ -209,7 +228,7 @@ def _list_decoder(kind: str, struct: str) -> Decode:
 
 def _map_decoder(kind: str, struct: str) -> Decode:
     inner, wanted = _decoder_of(kind[4:], struct, ""), _go(kind)
-    empty = "" if kind[4:] == "string" else None
+    empty = {"string": "", "bytes": "", "quantity": "0"}.get(kind[4:])
 
     def decode(value: Json, path: str, unknown: list[str]) -> Json:
         if not isinstance(value, dict):
@@ -235,6 +254,8 @@ def _scalar_decoder(kind: str, struct: str, go: str) -> Decode:
     wanted = go or _go(kind)
 
     def decode(value: Json, path: str, unknown: list[str]) -> Json:
+        if kind == "bytes" and isinstance(value, list):
+            return _bytes_of_list(value, path, struct)
         good = _scalar(kind, value)
         if good is None:
             raise _wrong(value, path, struct, wanted)
@@ -252,7 +273,9 @@ def _scalar(kind: str, value: Json) -> Json:
         return _integer(kind, value)
     if kind in {"time", "microtime"}:
         return _time(kind, value)
-    wanted = {"string": str, "boolean": bool, "number": int | float}.get(kind, str | int)
+    if kind == "int-or-string" and not isinstance(value, str):
+        return _integer("int32", value)
+    wanted = {"string": str, "boolean": bool, "number": int | float}.get(kind, str)
     is_good = isinstance(value, wanted) and (kind == "boolean" or not isinstance(value, bool))
     return value if is_good else None
 
@@ -271,13 +294,36 @@ def _bytes(value: Json) -> str | None:
         return None
     stripped = value.replace("\n", "").replace("\r", "")
     try:
-        base64.b64decode(stripped, validate=True)
+        return base64.b64encode(base64.b64decode(stripped, validate=True)).decode()
     except (binascii.Error, ValueError):
-        at = next(
-            (i for i, c in enumerate(stripped) if not (c.isascii() and (c.isalnum() or c in "+/="))), len(stripped)
-        )
-        raise DecodeError(f"illegal base64 data at input byte {at}") from None
-    return stripped
+        raise DecodeError(f"illegal base64 data at input byte {_corrupt_at(stripped)}") from None
+
+
+_BASE64 = re.compile("[A-Za-z0-9+/]*")
+
+
+def _corrupt_at(text: str) -> int:
+    """Where Go's base64 decoder stops."""
+    match = _BASE64.match(text)
+    good = match.end() if match else 0
+    rest, left = text[good:], good % 4
+    if not rest:  # a last quantum without its padding is told by where it begins
+        return good - left
+    if rest[0] != "=" or left < 2:
+        return good
+    if left == 3:
+        return good + 1
+    if len(rest) == 1:
+        return good + 1
+    return good if rest[1] != "=" else good + 2
+
+
+def _bytes_of_list(value: list[Json], path: str, struct: str) -> str:
+    """A `[]byte` that is given as numbers."""
+    for item in value:
+        if item is not None and not (isinstance(item, int) and not isinstance(item, bool) and 0 <= item < 256):
+            raise _wrong(item, path, struct, "uint8")
+    return base64.b64encode(bytes(item or 0 for item in value)).decode()
 
 
 def _time(kind: str, value: Json) -> str | None:
