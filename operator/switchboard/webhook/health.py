@@ -14,7 +14,7 @@ Problems = Callable[[], list[str]]
 class Health:
     """Answers /livez, /readyz and /metrics.
 
-    Alive: no task of the pod has ended by itself; what fails here a restart mends.
+    Alive: no task of the pod has ended by itself, and none hangs; what fails here a restart mends.
     Ready: all was read that a request needs, and the log takes records; nothing here depends on one connector.
     """
 

@@ -162,7 +162,10 @@ class Pod:
         self._backfill.look()
 
     def _alive(self) -> list[str]:
-        return [f"the task {name!r} has ended" for name in self._supervisor.dead]
+        problems = [f"the task {name!r} has ended" for name in self._supervisor.dead]
+        if self._worker.stuck:
+            problems.append("the worker waits for a turn that the conversation log neither gives nor refuses")
+        return problems
 
     def _unready(self) -> list[str]:
         problems = [f"{resource} were not listed yet" for resource in sorted(self.live.unsynced)]

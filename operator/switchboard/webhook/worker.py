@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 AFTERTHOUGHTS = (0.25, 1.0, 4.0)
 """Seconds after which a worker that found nothing looks again, should whoever had locked what it was woken for have
 died before it rang. Without a new wake-up it then rests."""
+STUCK_SECONDS = 120.0
+"""Far more than the log may take to say that there is no turn, or that it is away."""
 
 
 @dataclass(slots=True)
@@ -41,6 +43,13 @@ class Worker:
     _turns: set[asyncio.Task[None]] = field(default_factory=set)
     _wanted: asyncio.Event = field(default_factory=asyncio.Event)
     _stopping: bool = False
+    _claiming: float | None = None
+    """When the claim that runs began, by the event loop's clock."""
+
+    @property
+    def stuck(self) -> bool:
+        """Whether a claim neither ends nor fails: only a restart frees the worker then."""
+        return self._claiming is not None and asyncio.get_running_loop().time() - self._claiming > STUCK_SECONDS
 
     @property
     def running(self) -> int:
@@ -76,14 +85,17 @@ class Worker:
         return not self._stopping and self.live() and len(self._turns) < self.concurrency
 
     async def _claim(self) -> Turn | None:
+        self._claiming = asyncio.get_running_loop().time()
         try:
             return await self.conversations.claim(self.holder, self.revision, seconds=self.lease_seconds, live=True)
         except LogUnavailable as error:
             metrics.LOG_ERRORS.labels("claim").inc()
             log.warning("no turn can be claimed now", extra={"error": str(error)})
-            await asyncio.sleep(0.5)
-            self.look()
-            return None
+        finally:
+            self._claiming = None
+        await asyncio.sleep(0.5)
+        self.look()
+        return None
 
     def _begin(self, turn: Turn) -> None:
         task = asyncio.create_task(self._work(turn), name=f"turn {turn.execution.name}")

@@ -262,6 +262,28 @@ async def test_a_log_that_is_away_is_asked_again_by_itself(monkeypatch: pytest.M
     assert runner.ran == ["c-1-1"]
 
 
+async def test_a_claim_that_never_ends_is_told_to_the_liveness_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    log, asked = Log(), asyncio.Event()
+
+    async def hangs(*arguments: Any, **options: Any) -> Turn | None:
+        asked.set()
+        await asyncio.Event().wait()
+        return None
+
+    monkeypatch.setattr(log, "claim", hangs)
+    made = worker(log, Runner(ENDED))
+    running = asyncio.create_task(made.run())
+    assert not made.stuck
+    made.look()
+    await asked.wait()
+    assert not made.stuck
+    monkeypatch.setattr(worker_module, "STUCK_SECONDS", -1.0)
+    assert made.stuck
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert not made.stuck
+
+
 async def test_a_ring_of_the_log_makes_the_worker_look() -> None:
     log, runner = Log(), Runner(ENDED)
     runner.may.set()
