@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from switchboard.log.protocol import ConversationLog
 from switchboard.log.records import Attachment, Inbound, Intake, Recorded
@@ -24,8 +23,7 @@ MISSED = "It was found at Twilio too long after it was sent."
 _STORED_APART = frozenset({"AccountSid", "MessageSid", "SmsSid", "SmsMessageSid", "From", "To", "Body", "ProfileName"})
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(NamedTuple):
     """A message that was recorded, and what is still to be done for it."""
 
     recorded: Recorded

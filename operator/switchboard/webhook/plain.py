@@ -69,13 +69,13 @@ def parse(data: bytes) -> tuple[Posted, int] | Awaited | None:
         return None
     if len(data) < whole:
         return Awaited(whole)
-    signature = fields.get(_SIGNATURE)
+    signature, algorithm = fields.get(_SIGNATURE), fields.get(_SETTINGS)
     return (
         Posted(
             head[1].decode("ascii"),
             _text(fields.get(_TYPE, b"")),
             None if signature is None else _text(signature),
-            _text(fields.get(_SETTINGS, b"")),
+            "" if algorithm is None else _text(algorithm),
             data[end:whole],
         ),
         whole,

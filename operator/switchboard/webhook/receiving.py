@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from aiohttp import hdrs, web
 
@@ -72,9 +72,9 @@ class Receiver:
         headers = {"Connection": "close"} if answer.status == 413 else None
         return web.Response(status=answer.status, text=answer.text, headers=headers)
 
-    async def post(self, posted: Posted) -> Written | None:
+    def post(self, posted: Posted) -> Awaitable[Written | None]:
         """The answer to a plain request; None: 200 with empty TwiML."""
-        return await self._answer(posted.path, posted)
+        return self._answer(posted.path, posted)
 
     async def _answer(self, path: str, given: Given) -> Written | None:
         connector = self._connectors.by_path.get(path)
@@ -103,7 +103,8 @@ class Receiver:
 
     async def _message(self, given: Given, connector: Connector) -> None:
         began = time.perf_counter()
-        pairs = await self._verified(given, connector, connector.url)
+        posted = given if isinstance(given, Posted) else await _read(given)
+        pairs = self._verified(posted, connector, connector.url)
         message = self._parse(pairs, connector)
         if message is None:
             return
@@ -151,7 +152,8 @@ class Receiver:
     async def _status(self, given: Given, connector: Connector, attempt: str) -> None:
         if not attempt or len(attempt) > _LONGEST_ATTEMPT:
             raise Answer(404, "not_found", "there is no such attempt")
-        pairs = await self._verified(given, connector, SignedURL(connector.status_url(attempt)))
+        posted = given if isinstance(given, Posted) else await _read(given)
+        pairs = self._verified(posted, connector, SignedURL(connector.status_url(attempt)))
         if dict(pairs).get("AccountSid") != connector.credentials.account_sid:
             raise Answer(403, "other_account", "AccountSid is not this connector's account")
         try:
@@ -178,9 +180,8 @@ class Receiver:
             extra={"sid": update.message_id, "attempt": attempt, "state": update.state.value, "result": result},
         )
 
-    async def _verified(self, given: Given, connector: Connector, url: SignedURL) -> Pairs:
+    def _verified(self, posted: Posted, connector: Connector, url: SignedURL) -> Pairs:
         """The parameters of a signed request."""
-        posted = given if isinstance(given, Posted) else await _read(given)
         signature = _checked(posted.content_type, posted.signature)
         try:
             pairs = parse_form(posted.body)

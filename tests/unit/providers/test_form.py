@@ -31,6 +31,9 @@ def standard(body: bytes) -> list[tuple[str, str]]:
 @example(body=b"%2B%3A%2F=%2b%3a%2f")
 @example(body="Body=ä".encode())
 @example(body=b"a=1%")
+@example(body=b"a=1%1Eb%1F2")
+@example(body=b"a\x1fb&c=d=e")
+@example(body=b"a=1\x1eb=2")
 @example(body=b"a=%E2%82&b=%AC")
 def test_it_gives_the_standard_library_s_pairs(body: bytes) -> None:
     assert parse_form(body) == standard(body)
