@@ -32,8 +32,9 @@ class Applier:
         self._api = api
         self._store = store
         self._instance = instance
-        self.wrote: Callable[[ResourceType, Object, Object | None], None] = lambda _resource, _old, _new: None
-        """Told of each status that was written and each object that was deleted: their events are no news any more."""
+        self.wrote: Callable[[ResourceType, Object | None, Object | None], None] = lambda _resource, _old, _new: None
+        """Told of each object that was read or written and says more than was known of it, and of each that was
+        deleted: their events are no news any more."""
 
     async def ensure(self, resource: ResourceType, wanted: Object) -> bool:
         """Applies an object if it is not yet as wanted; whether it was written.
@@ -51,7 +52,7 @@ class Applier:
             except NotFound:
                 observed = None
             else:
-                self._store.put(resource, observed)
+                self._learn(resource, observed)
         if observed is not None:
             check_owner(resource, wanted, observed)
             settled = self._store.settled(resource, metadata["namespace"], metadata["name"])
@@ -78,8 +79,15 @@ class Applier:
             await self._api.delete(resource, obj["metadata"]["name"], obj["metadata"]["namespace"])
             applied = await self._api.apply(resource, obj, manager=FIELD_MANAGER)
         metrics.WRITES.labels("apply", resource.plural).inc()
-        self._store.put(resource, applied)
+        self._learn(resource, applied, written=True)
         return applied
+
+    def _learn(self, resource: ResourceType, obj: Object, *, written: bool = False) -> None:
+        """Takes in what the API server answers. What it says besides what we wrote, its event does not tell again."""
+        old, news = self._store.put(resource, obj)
+        only_ours = written and (old is None or old.get("status") == obj.get("status"))
+        if news and not only_ours:
+            self.wrote(resource, old, obj)
 
     async def create(self, resource: ResourceType, obj: Object) -> Object:
         """Creates an object. Raises AlreadyExists."""
@@ -117,7 +125,7 @@ class Applier:
             found = await self._api.get(resource, name, namespace)
         except NotFound:
             return False
-        self._store.put(resource, found)
+        self._learn(resource, found)
         return bool(found["metadata"]["uid"] == uid)
 
     async def status(self, resource: ResourceType, observed: Object, wanted: Mapping[str, object]) -> bool:

@@ -1,4 +1,7 @@
-"""What is deleted is what was looked at; a conflict says that it may be there still."""
+"""What is deleted is what was looked at; a conflict says that it may be there still.
+
+What an answer brings besides, no watch brings again: it is passed on.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,10 @@ class Api:
         if self.there is None:
             raise NotFound("gone")
         return self.there
+
+    async def apply(self, _: Any, obj: dict[str, Any], **options: Any) -> dict[str, Any]:
+        made = self.there or {"metadata": {"uid": "u1", "resourceVersion": "1"}, "status": {}}
+        return {**made, **obj, "metadata": {**made["metadata"], **obj["metadata"]}}
 
     async def delete(self, *_: Any, **preconditions: Any) -> None:
         self.asked.append(preconditions)
@@ -67,3 +74,46 @@ async def test_another_of_the_same_name_is_left_alone_and_known() -> None:
     made, store = applier(Api(revision("9", uid="u2")))
     assert await remove(made, if_unchanged=False)
     assert store.get(resources.AGENT_REVISIONS, "acme", "support-v1") == revision("9", uid="u2")
+
+
+def deployment(image: str = "one") -> dict[str, Any]:
+    owner = {"apiVersion": "v1", "kind": "Agent", "name": "support", "uid": "a1", "controller": True}
+    metadata = {"name": "support-v1", "namespace": "acme", "ownerReferences": [owner]}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": {"image": image}}
+
+
+def standing(version: str, available: int, image: str = "one") -> dict[str, Any]:
+    made = deployment(image)
+    made["metadata"] |= {"uid": "u1", "resourceVersion": version}
+    return made | {"status": {"availableReplicas": available}}
+
+
+def listening(api: Api, *known: dict[str, Any]) -> tuple[Applier, list[tuple[Any, Any]]]:
+    store = Store()
+    for obj in known:
+        store.put(resources.DEPLOYMENTS, obj)
+    made, told = Applier(api, store, instance="operator"), []  # type: ignore[arg-type]
+    made.wrote = lambda _, old, new: told.append((old and old["status"], new and new["status"]))
+    return made, told
+
+
+async def test_what_is_found_made_already_is_news() -> None:
+    """As after a write whose answer was lost: it may be available by now, and be told of no more."""
+    made, told = listening(Api(standing("7", 1)))
+    await made.ensure(resources.DEPLOYMENTS, deployment())
+    assert told == [(None, {"availableReplicas": 1})]
+
+
+async def test_what_came_to_be_before_a_write_is_news() -> None:
+    made, told = listening(Api(standing("9", 1)), standing("7", 0))
+    assert await made.ensure(resources.DEPLOYMENTS, deployment("two"))
+    assert told == [({"availableReplicas": 0}, {"availableReplicas": 1})]
+
+
+async def test_what_only_we_wrote_is_no_news() -> None:
+    made, told = listening(Api(None))
+    assert await made.ensure(resources.DEPLOYMENTS, deployment())
+    assert told == []
+    made, told = listening(Api(standing("9", 1)), standing("7", 1))
+    assert await made.ensure(resources.DEPLOYMENTS, deployment("two"))
+    assert told == []
