@@ -9,7 +9,7 @@ from kubesandbox import errors, managers, metadata
 from kubesandbox.decoding import check_addressed, check_namespace
 from kubesandbox.errors import StatusError
 from kubesandbox.names import generated
-from kubesandbox.objects import Object, clone
+from kubesandbox.objects import Object, clone, same
 from kubesandbox.patch.tracking import settle_times
 from kubesandbox.schema import causes
 from kubesandbox.store import Version
@@ -117,7 +117,7 @@ def update(kind: Kind, name: str, obj: Object, request: Request, *, applied: boo
     if not applied:
         managers.track(kind, old, obj, request)
     settle_times(old, obj)
-    if obj == old:
+    if same(obj, old):
         return Outcome(current)
     if request.dry_run:
         return Outcome(Version(obj, current.revision))
@@ -211,7 +211,7 @@ def _key(kind: Kind, name: str, obj: Object) -> str:
 
 def _same(obj: Object, old: Object) -> bool:
     """Whether a write changes nothing; who manages what is then left as it was, too."""
-    if any(obj.get(key) != old.get(key) for key in obj.keys() | old.keys() if key != "metadata"):
+    if not all(same(obj.get(key), old.get(key)) for key in obj.keys() | old.keys() if key != "metadata"):
         return False
     meta, before = obj["metadata"], old["metadata"]
     ignored = {"managedFields"} if _same_owners(meta, before) else set()

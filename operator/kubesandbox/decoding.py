@@ -165,7 +165,7 @@ def check_namespace(kind: Kind, meta: Object, request: Request) -> None:
 
 def check_applied(kind: Kind, name: str, config: Object, request: Request) -> None:
     """Refuse an apply configuration that is not of this object, or has fields that its kind does not have."""
-    given, found = config.get("apiVersion") or "", config.get("kind") or ""
+    given, found = (text if isinstance(text := config.get(key), str) else "" for key in ("apiVersion", "kind"))
     if (given, found) != (kind.api_version, kind.kind):
         shown = given if "/" in given else f"/{given}"
         raise errors.bad_request(f"invalid object type: {shown}, Kind={found}")
@@ -181,8 +181,9 @@ def check_applied(kind: Kind, name: str, config: Object, request: Request) -> No
 
 def _typed(kind: Kind, config: Object, request: Request) -> Object:
     """An apply configuration as an object of the kind. What is not of its types is 500 on kube-apiserver, too."""
-    if isinstance(config.get("metadata"), dict) and kind.strategy.mistyped(config):
-        return {**config, "metadata": dict(config["metadata"])}  # merging tells where
+    if kind.strategy.mistyped(config):  # merging tells where
+        given = config.get("metadata")
+        return {**config, "metadata": dict(given) if isinstance(given, dict) else {}}
     try:
         return receive(kind, clone(config), request)
     except StatusError as error:

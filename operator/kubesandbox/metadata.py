@@ -86,9 +86,17 @@ def validate(metadata: Object, rule: names.NameRule, *, namespaced: bool) -> lis
 
 def validate_common(metadata: Object) -> list[Cause]:
     """What is wrong with metadata, new or changed."""
+    return _common(metadata) + _finalizers(metadata)
+
+
+def _common(metadata: Object) -> list[Cause]:
     found = labels(metadata.get("labels"), "metadata.labels")
     found += annotation_causes(metadata.get("annotations"), "metadata.annotations")
-    found += _owners(metadata.get("ownerReferences") or [])
+    return found + _owners(metadata.get("ownerReferences") or [])
+
+
+def _finalizers(metadata: Object) -> list[Cause]:
+    found: list[Cause] = []
     finalizers = metadata.get("finalizers") or []
     for finalizer in finalizers:
         found += [causes.invalid("metadata.finalizers", finalizer, text) for text in names.label_key(finalizer)]
@@ -200,7 +208,7 @@ def validate_update(metadata: Object, old: Mapping[str, Json]) -> list[Cause]:
         for key in _IMMUTABLE
         if metadata.get(key) != old.get(key)
     ]
-    return found + validate_common(metadata)
+    return found + _common(metadata)
 
 
 def later(seconds: int) -> str:

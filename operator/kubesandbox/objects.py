@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
+
 # An object is JSON of a shape that only its schema knows; Any is confined to this alias.
 Object = dict[str, Any]
 Json = Any
@@ -17,6 +19,14 @@ def clone(value: Json) -> Json:
     if isinstance(value, list):
         return [clone(item) for item in value]
     return value
+
+
+def same(one: Json, other: Json) -> bool:
+    """Whether two values are one in JSON: to Python, 1 is True and 1.0."""
+    return bool(one == other) and (
+        one is other
+        or orjson.dumps(one, option=orjson.OPT_SORT_KEYS) == orjson.dumps(other, option=orjson.OPT_SORT_KEYS)
+    )
 
 
 def dig(value: Json, *path: str | int) -> Json:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kubesandbox import names
-from kubesandbox.objects import Json, Object
+from kubesandbox.objects import Json, Object, same
 from kubesandbox.schema.causes import Cause
 from kubesandbox.tables import DEFAULT, Columns
 
@@ -131,4 +131,4 @@ class Strategy:
         """Whether `generation` moves: anything but metadata and status differs."""
         ignored = {"metadata", "status", "apiVersion"} if self.has_status else {"metadata", "apiVersion"}
         keys = (obj.keys() | old.keys()) - ignored
-        return any(obj.get(key) != old.get(key) for key in keys)
+        return not all(same(obj.get(key), old.get(key)) for key in keys)

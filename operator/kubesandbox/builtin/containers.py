@@ -24,7 +24,7 @@ def port_name(name: str) -> list[str]:
     found: list[str] = []
     if len(name) > 15:
         found.append(names.too_long(15))
-    if not all(c.isascii() and (c.islower() or c.isdigit() or c == "-") for c in name):
+    if not name or not all(c.isascii() and (c.islower() or c.isdigit() or c == "-") for c in name):
         found.append("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)")
     if not any(c.isascii() and c.islower() for c in name):
         found.append("must contain at least one letter (a-z)")
@@ -85,7 +85,7 @@ def _container(container: Object, path: str, volumes: set[str]) -> list[Cause]:
         found += [causes.invalid(f"{path}.name", name, text) for text in names.label(name)]
     if not image:
         found.append(causes.required(f"{path}.image"))
-    elif image != image.strip():
+    elif image != image.strip() and path.count(".") == 1:  # of pods, not of templates
         found.append(causes.invalid(f"{path}.image", image, "must not have leading or trailing whitespace"))
     policy = container.get("terminationMessagePolicy")
     if policy not in _MESSAGE_POLICIES:
@@ -172,6 +172,8 @@ def validate_seccomp(profile: Object | None, path: str) -> list[Cause]:
         return []
     kinds = ["Localhost", "RuntimeDefault", "Unconfined"]
     kind, local = profile.get("type"), profile.get("localhostProfile")
+    if not kind:
+        return [causes.required(f"{path}.type", "type is required when seccompProfile is set")]
     if kind not in kinds:
         return [causes.not_supported(f"{path}.type", kind or "", kinds)]
     if kind == "Localhost" and not local:

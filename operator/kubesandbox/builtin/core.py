@@ -38,8 +38,11 @@ class NamespaceStrategy(BuiltinStrategy):
         obj["spec"] = old["spec"]
 
     def validate(self, obj: Object, request: Request) -> list[Cause]:
-        unknown = metadata.unqualified(dig(obj, "spec", "finalizers"))
-        return [replace(cause, field="spec.finalizers") for cause in unknown]
+        found: list[Cause] = []
+        for name in dig(obj, "spec", "finalizers") or ():
+            found += [causes.invalid("spec.finalizers", name, text) for text in names.label_key(name)]
+            found += [replace(cause, field="spec.finalizers") for cause in metadata.unqualified([name])]
+        return found
 
     def validate_status(self, obj: Object, old: Object, request: Request) -> list[Cause]:
         phase = dig(obj, "status", "phase") or ""

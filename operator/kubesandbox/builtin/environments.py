@@ -107,7 +107,8 @@ def _resource(reference: Object, path: str) -> list[Cause]:
 
 
 def _key(reference: Object, path: str) -> list[Cause]:
-    found = [] if reference.get("name") else [causes.required(f"{path}.name")]
+    name = reference.get("name") or ""
+    found = [causes.invalid(f"{path}.name", name, text) for text in names.subdomain(name)]
     key = reference.get("key") or ""
     if not key:
         return [*found, causes.required(f"{path}.key")]
@@ -122,9 +123,14 @@ def validate_env_from(sources: list[Object], path: str) -> list[Cause]:
         if prefix:
             found += [causes.invalid(f"{at}.prefix", prefix, text) for text in variable_name(prefix)]
         given = [key for key in ("configMapRef", "secretRef") if source.get(key) is not None]
-        found += [causes.required(f"{at}.{key}.name") for key in given if not source[key].get("name")]
-        if not given:
-            found.append(causes.invalid(at, "", "must specify one of: `configMapRef` or `secretRef`"))
+        for key in given:
+            name = source[key].get("name")
+            if not name:
+                found.append(causes.required(f"{at}.{key}.name"))
+            else:
+                found += [causes.invalid(f"{at}.{key}.name", name, text) for text in names.subdomain(name)]
+        if not given:  # which one is not told
+            found.append(causes.invalid(path, "", "must specify one of: `configMapRef` or `secretRef`"))
         elif len(given) > 1:
-            found.append(causes.invalid(at, "", _ONE))
+            found.append(causes.invalid(path, "", _ONE))
     return found

@@ -69,14 +69,14 @@ def _http(action: Object, path: str) -> list[Cause]:
     found += _port(action.get("port"), f"{path}.port")
     if action.get("scheme") not in {"HTTP", "HTTPS"}:
         found.append(causes.not_supported(f"{path}.scheme", action.get("scheme"), ["HTTP", "HTTPS"]))
-    for index, header in enumerate(action.get("httpHeaders") or ()):
+    for header in action.get("httpHeaders") or ():  # which one is not told
         name = header.get("name") or ""
         if not _HEADER.fullmatch(name):
             text = (
                 "a valid HTTP header must consist of alphanumeric characters or '-' (e.g. 'X-Header-Name', regex used "
                 "for validation is '[-A-Za-z0-9]+')"
             )
-            found.append(causes.invalid(f"{path}.httpHeaders[{index}].name", name, text))
+            found.append(causes.invalid(f"{path}.httpHeaders", name, text))
     return found
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from kubesandbox import names
 from kubesandbox.builtin.containers import PORT_RANGE, PROTOCOLS, port_name
+from kubesandbox.builtin.label_selectors import validate_selector
 from kubesandbox.builtin.placement import ADDRESS, is_address
 from kubesandbox.objects import Json, Object, dig
 from kubesandbox.schema import causes
@@ -34,8 +35,8 @@ def endpoint_address(text: str, path: str) -> Iterator[Cause]:
         yield causes.invalid(path, text, "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)")
 
 
-def validate_service(spec: Object) -> Iterator[Cause]:
-    """What is wrong with a Service, its ports' names and numbers aside."""
+def validate_service(spec: Object, doubled: list[Cause]) -> Iterator[Cause]:
+    """What is wrong with a Service, its ports' names and numbers aside; `doubled` are ports that are there twice."""
     kind, outside = spec["type"], spec["type"] in {"NodePort", "LoadBalancer"}
     if outside and spec.get("clusterIP") == "None":
         yield causes.invalid("spec.clusterIPs[0]", "None", f"may not be set to 'None' for {kind} services")
@@ -43,14 +44,12 @@ def validate_service(spec: Object) -> Iterator[Cause]:
         name = spec["externalName"].removesuffix(".")
         yield from (causes.invalid("spec.externalName", name, text) for text in names.subdomain(name))
     yield from _node_ports(spec)
+    yield from doubled
     yield from _affinity(spec)
     for index, address in enumerate(spec.get("externalIPs") or ()):
         if not is_address(address):
             yield causes.invalid(f"spec.externalIPs[{index}]", address, ADDRESS)
-    if kind != "LoadBalancer":
-        for key in ("loadBalancerSourceRanges", "loadBalancerClass", "allocateLoadBalancerNodePorts"):
-            if spec.get(key) is not None:
-                yield causes.forbidden(f"spec.{key}", _ONLY_BALANCED)
+    yield from _balanced(spec)
     yield from _traffic(spec, outside=outside or (kind == "ClusterIP" and bool(spec.get("externalIPs"))))
     yield from _families(spec)
     address = spec.get("clusterIP")
@@ -58,11 +57,29 @@ def validate_service(spec: Object) -> Iterator[Cause]:
         yield causes.invalid("spec.clusterIPs[0]", address, ADDRESS)
 
 
+_GO_NAMES = {"loadBalancerSourceRanges": "LoadBalancerSourceRanges"}
+
+
+def _balanced(spec: Object) -> Iterator[Cause]:
+    """What only load balancers have; the field of source ranges is told by its Go name."""
+    if spec["type"] != "LoadBalancer":
+        for key in ("loadBalancerSourceRanges", "allocateLoadBalancerNodePorts", "loadBalancerClass"):
+            if spec.get(key) is not None:
+                yield causes.forbidden(f"spec.{_GO_NAMES.get(key, key)}", _ONLY_BALANCED)
+        return
+    for index, text in enumerate(spec.get("loadBalancerSourceRanges") or ()):
+        if _network(text.strip()) is None:
+            yield causes.invalid(f"spec.LoadBalancerSourceRanges[{index}]", text.strip(), CIDR)
+    name = spec.get("loadBalancerClass")
+    if name is not None:
+        yield from (causes.invalid("spec.loadBalancerClass", name, text) for text in names.label_key(name))
+
+
 def _node_ports(spec: Object) -> Iterator[Cause]:
     seen: set[tuple[str, int]] = set()
     for index, port in enumerate(spec.get("ports") or ()):
         at, number = f"spec.ports[{index}]", port.get("nodePort")
-        if port.get("appProtocol"):
+        if port.get("appProtocol") is not None:
             wrong = names.label_key(port["appProtocol"])
             yield from (causes.invalid(f"{at}.appProtocol", port["appProtocol"], text) for text in wrong)
         if not number:
@@ -90,7 +107,7 @@ def _traffic(spec: Object, *, outside: bool) -> Iterator[Cause]:
         yield causes.invalid("spec.externalTrafficPolicy", policy, "may only be set for externally-accessible services")
     elif policy and policy not in _TRAFFIC:
         yield causes.not_supported("spec.externalTrafficPolicy", policy, _TRAFFIC)
-    if within and within not in _TRAFFIC:
+    if within is not None and within not in _TRAFFIC:
         yield causes.not_supported("spec.internalTrafficPolicy", within, _TRAFFIC)
     if spec.get("healthCheckNodePort") and not (spec["type"] == "LoadBalancer" and policy == "Local"):
         text = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"
@@ -152,21 +169,27 @@ def _policy_port(port: Object, path: str) -> Iterator[Cause]:
     if protocol not in PROTOCOLS:
         yield causes.not_supported(f"{path}.protocol", protocol, ["TCP", "UDP", "SCTP"])
     if isinstance(number, str):
+        if end is not None:
+            yield causes.invalid(f"{path}.endPort", end, "may not be specified when `port` is non-numeric")
         yield from (causes.invalid(f"{path}.port", number, text) for text in port_name(number))
-    elif number is not None and not 0 < number < 65536:
+        return
+    if number is not None and not 0 < number < 65536:
         yield causes.invalid(f"{path}.port", number, PORT_RANGE)
     if end is None:
         return
     if number is None:
         yield causes.invalid(f"{path}.endPort", end, "may not be specified when `port` is not specified")
-    elif isinstance(number, str):
-        yield causes.invalid(f"{path}.endPort", end, "may not be specified when `port` is non-numeric")
-    elif end < number:  # the port is what Go shows
+        return
+    if end < number:  # the port is what Go shows
         yield causes.invalid(f"{path}.endPort", number, "must be greater than or equal to `port`")
+    if not 0 < end < 65536:
+        yield causes.invalid(f"{path}.endPort", end, PORT_RANGE)
 
 
 def _peer(peer: Object, path: str) -> Iterator[Cause]:
     selected = [key for key in ("podSelector", "namespaceSelector") if peer.get(key) is not None]
+    for key in selected:
+        yield from validate_selector(peer[key], f"{path}.{key}")
     block = peer.get("ipBlock")
     if block is not None:
         yield from _block(block, f"{path}.ipBlock")

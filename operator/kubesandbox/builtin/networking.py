@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from kubesandbox import metadata, names
 from kubesandbox.builtin import network_rules, podspecs
+from kubesandbox.builtin.label_selectors import validate_selector
 from kubesandbox.builtin.strategy import BuiltinStrategy
-from kubesandbox.builtin.workloads import validate_selector
 from kubesandbox.objects import Object, child, dig
 from kubesandbox.schema import causes
 from kubesandbox.schema.causes import Cause
@@ -35,8 +35,8 @@ class IngressStrategy(BuiltinStrategy):
             for number, path in enumerate(dig(rule, "http", "paths") or ()):
                 found += _path(path, f"{at}.http.paths[{number}]")
         found += network_rules.validate_tls(spec.get("tls") or [])
-        if spec.get("ingressClassName"):
-            name = spec["ingressClassName"]
+        name = spec.get("ingressClassName")
+        if name is not None:
             found += [causes.invalid("spec.ingressClassName", name, text) for text in names.subdomain(name)]
         return found
 
@@ -48,8 +48,8 @@ def _path(path: Object, at: str) -> list[Cause]:
     found: list[Cause] = []
     kind, text = path.get("pathType"), path.get("path") or ""
     if kind is None:
-        found.append(causes.required(f"{at}.pathType", "pathType must be specified"))
-    elif kind in {"Exact", "Prefix"}:
+        return [causes.required(f"{at}.pathType", "pathType must be specified")]
+    if kind in {"Exact", "Prefix"}:
         if not text.startswith("/"):
             found.append(causes.invalid(f"{at}.path", text, "must be an absolute path"))
         found += [

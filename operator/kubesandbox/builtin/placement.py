@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 from kubesandbox import names
+from kubesandbox.builtin.label_selectors import validate_selector
 from kubesandbox.objects import Object, dig
 from kubesandbox.schema import causes
 from kubesandbox.schema.causes import Cause
@@ -40,6 +41,11 @@ def validate_placement(spec: Object, path: str) -> list[Cause]:
         found += [causes.invalid(at, kind, text) for text in names.label_key(kind)]
     for index, constraint in enumerate(spec.get("topologySpreadConstraints") or ()):
         found += _spread(constraint, f"{path}.topologySpreadConstraints[{index}]")
+    pairs = [(it.get("topologyKey"), it.get("whenUnsatisfiable")) for it in spec.get("topologySpreadConstraints") or ()]
+    for index, pair in enumerate(pairs):
+        if pair in pairs[index + 1 :]:
+            at = f"{path}.topologySpreadConstraints[{index}].{{topologyKey, whenUnsatisfiable}}"
+            found.append(causes.duplicate(at, f"{{{pair[0]}, {pair[1]}}}"))
     return found + _affinity(spec.get("affinity") or {}, f"{path}.affinity")
 
 
@@ -72,6 +78,7 @@ def _toleration(toleration: Object, path: str) -> list[Cause]:
 
 def _spread(constraint: Object, path: str) -> list[Cause]:
     found: list[Cause] = []
+    selector = constraint.get("labelSelector")
     skew, when = constraint.get("maxSkew") or 0, constraint.get("whenUnsatisfiable") or ""
     if skew <= 0:
         found.append(causes.invalid(f"{path}.maxSkew", skew, "must be greater than zero"))
@@ -79,7 +86,7 @@ def _spread(constraint: Object, path: str) -> list[Cause]:
         found.append(causes.required(f"{path}.topologyKey", "can not be empty"))
     if when not in {"DoNotSchedule", "ScheduleAnyway"}:
         found.append(causes.not_supported(f"{path}.whenUnsatisfiable", when, ["DoNotSchedule", "ScheduleAnyway"]))
-    return found
+    return found + (validate_selector(selector, f"{path}.labelSelector") if selector else [])
 
 
 def _affinity(affinity: Object, path: str) -> list[Cause]:
@@ -88,6 +95,13 @@ def _affinity(affinity: Object, path: str) -> list[Cause]:
     if required is not None and not required.get("nodeSelectorTerms"):
         at = f"{path}.nodeAffinity.{_REQUIRED}.nodeSelectorTerms"
         found.append(causes.required(at, "must have at least one node selector term"))
+    for index, term in enumerate(dig(required, "nodeSelectorTerms") or ()):
+        found += _node_term(term, f"{path}.nodeAffinity.{_REQUIRED}.nodeSelectorTerms[{index}]")
+    for index, weighted in enumerate(dig(affinity, "nodeAffinity", _PREFERRED) or ()):
+        at, weight = f"{path}.nodeAffinity.{_PREFERRED}[{index}]", weighted.get("weight") or 0
+        if not 0 < weight <= 100:
+            found.append(causes.invalid(f"{at}.weight", weight, "must be in the range 1-100"))
+        found += _node_term(weighted.get("preference") or {}, f"{at}.preference")
     for kind in ("podAffinity", "podAntiAffinity"):
         for index, term in enumerate(dig(affinity, kind, _REQUIRED) or ()):
             found += _term(term, f"{path}.{kind}.{_REQUIRED}[{index}]")
@@ -99,5 +113,40 @@ def _affinity(affinity: Object, path: str) -> list[Cause]:
     return found
 
 
+def _node_term(term: Object, path: str) -> list[Cause]:
+    """What is wrong with a NodeSelectorTerm's expressions."""
+    found: list[Cause] = []
+    for index, expression in enumerate(term.get("matchExpressions") or ()):
+        at, values = f"{path}.matchExpressions[{index}]", expression.get("values") or ()
+        operator, key = expression.get("operator") or "", expression.get("key") or ""
+        if operator in {"In", "NotIn"}:
+            if not values:
+                text = "must be specified when `operator` is 'In' or 'NotIn'"
+                found.append(causes.required(f"{at}.values", text))
+        elif operator in {"Exists", "DoesNotExist"}:
+            if values:
+                text = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
+                found.append(causes.forbidden(f"{at}.values", text))
+        elif operator in {"Gt", "Lt"}:
+            if len(values) != 1:
+                text = "must be specified single value when `operator` is 'Lt' or 'Gt'"
+                found.append(causes.required(f"{at}.values", text))
+        else:
+            found.append(causes.invalid(f"{at}.operator", operator, "not a valid selector operator"))
+        found += [causes.invalid(f"{at}.key", key, text) for text in names.label_key(key)]
+        found += [
+            causes.invalid(f"{at}.values[{number}]", value, text)
+            for number, value in enumerate(values)
+            for text in names.label_value(value)
+        ]
+    return found
+
+
 def _term(term: Object, path: str) -> list[Cause]:
-    return [] if term.get("topologyKey") else [causes.required(f"{path}.topologyKey", "can not be empty")]
+    key, found = term.get("topologyKey") or "", list[Cause]()
+    for name in ("labelSelector", "namespaceSelector"):
+        if term.get(name):
+            found += validate_selector(term[name], f"{path}.{name}")
+    if not key:
+        found.append(causes.required(f"{path}.topologyKey", "can not be empty"))
+    return found + [causes.invalid(f"{path}.topologyKey", key, text) for text in names.label_key(key)]

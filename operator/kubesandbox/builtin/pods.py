@@ -39,6 +39,8 @@ class PodStrategy(BuiltinStrategy):
     def default(self, obj: Object) -> None:
         spec = child(obj, "spec")
         podspecs.default_spec(spec)
+        if spec["terminationGracePeriodSeconds"] < 0:
+            spec["terminationGracePeriodSeconds"] = 1
         spec.setdefault("enableServiceLinks", True)
         for container in podspecs.containers(spec):
             limits = dig(container, "resources", "limits")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from kubesandbox import metadata, names
 from kubesandbox.builtin.containers import (
+    ID_RANGE,
     PORT_RANGE,
     PROTOCOLS,
     port_name,
@@ -49,9 +51,7 @@ def containers(spec: Mapping[str, Json]) -> Iterator[Object]:
 def _default_container(container: Object, *, host_network: bool) -> None:
     image = container.get("image") or ""
     if "imagePullPolicy" not in container:
-        last = image.rsplit("/", 1)[-1]
-        moving = "@" not in last and (":" not in last or last.endswith(":latest"))
-        container["imagePullPolicy"] = "Always" if moving else "IfNotPresent"
+        container["imagePullPolicy"] = "Always" if _moving(image) else "IfNotPresent"
     container.setdefault("terminationMessagePath", "/dev/termination-log")
     container.setdefault("terminationMessagePolicy", "File")
     for port in container.get("ports") or ():
@@ -69,6 +69,18 @@ def _default_container(container: Object, *, host_network: bool) -> None:
         resource = dig(variable, "valueFrom", "resourceFieldRef")
         if resource is not None:
             resource.setdefault("divisor", "0")
+
+
+_PART = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+_REPOSITORY = re.compile(rf"(?:[A-Za-z0-9.-]+(?::[0-9]+)?/)?{_PART}(?:/{_PART})*")
+
+
+def _moving(image: str) -> bool:
+    """Whether an image's tag is `latest`; what is no image's name has no tag (parsers.ParseImageName)."""
+    last = image.rsplit("/", 1)[-1]
+    if "@" in last or (":" in last and not last.endswith(":latest")):
+        return False
+    return bool(_REPOSITORY.fullmatch(image.removesuffix(":latest")))
 
 
 def _default_probe(probe: Object) -> None:
@@ -111,8 +123,8 @@ def _default_volume(volume: Object) -> None:
 def validate_template(template: Object, path: str, restart: list[str]) -> list[Cause]:
     """What is wrong with a pod template; `restart` are the policies its owner allows."""
     meta = template.get("metadata") or {}
-    found = metadata.labels(meta.get("labels"), f"{path}.metadata.labels")
-    found += metadata.annotation_causes(meta.get("annotations"), f"{path}.metadata.annotations")
+    found = metadata.labels(meta.get("labels"), f"{path}.labels")
+    found += metadata.annotation_causes(meta.get("annotations"), f"{path}.annotations")
     spec = template.get("spec") or {}
     found += validate_spec(spec, f"{path}.spec")
     if spec.get("ephemeralContainers"):
@@ -127,8 +139,8 @@ def validate_template(template: Object, path: str, restart: list[str]) -> list[C
 def validate_spec(spec: Object, path: str) -> list[Cause]:
     """What is wrong with a PodSpec."""
     found: list[Cause] = []
-    found += validate_volumes(spec.get("volumes") or [], f"{path}.volumes")
-    found += validate_containers(spec, path, {volume.get("name") or "" for volume in spec.get("volumes") or ()})
+    found += validate_volumes(spec.get("volumes") or [], f"{path}.volumes", volumes := set[str]())
+    found += validate_containers(spec, path, volumes)
     if spec.get("restartPolicy") not in RESTART_POLICIES:
         found.append(causes.not_supported(f"{path}.restartPolicy", spec.get("restartPolicy"), RESTART_POLICIES))
     found += _dns(spec, path)
@@ -155,7 +167,7 @@ def validate_spec(spec: Object, path: str) -> list[Cause]:
 def _times(spec: Object, path: str) -> list[Cause]:
     found: list[Cause] = []
     grace, deadline = spec.get("terminationGracePeriodSeconds"), spec.get("activeDeadlineSeconds")
-    if isinstance(grace, int) and grace < 0:
+    if isinstance(grace, int) and grace < 0 and path != "spec":  # a pod's own is 1 then, a template's is refused
         found.append(causes.invalid(f"{path}.terminationGracePeriodSeconds", grace, NON_NEGATIVE))
     if deadline is not None and not 0 < deadline < 2**31:
         text = "must be between 1 and 2147483647, inclusive"
@@ -182,6 +194,11 @@ def _dns(spec: Object, path: str) -> list[Cause]:
 def _pod_security(spec: Object, path: str) -> list[Cause]:
     context, at = spec.get("securityContext") or {}, f"{path}.securityContext"
     found = validate_ids(context, at, "runAsUser", "runAsGroup", "fsGroup")
+    found += [
+        causes.invalid(f"{at}.supplementalGroups[{index}]", group, ID_RANGE)
+        for index, group in enumerate(context.get("supplementalGroups") or ())
+        if not 0 <= group < 2**31
+    ]
     if spec.get("hostPID") and spec.get("shareProcessNamespace"):
         text = "ShareProcessNamespace and HostPID cannot both be enabled"
         found.append(causes.invalid(f"{at}.shareProcessNamespace", True, text))

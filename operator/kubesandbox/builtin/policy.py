@@ -6,8 +6,9 @@ import json
 import re
 
 from kubesandbox import names
+from kubesandbox.builtin.amounts import amount
+from kubesandbox.builtin.label_selectors import validate_selector
 from kubesandbox.builtin.strategy import BuiltinStrategy
-from kubesandbox.builtin.workloads import validate_selector
 from kubesandbox.objects import Object, child, clone, dig
 from kubesandbox.schema import causes
 from kubesandbox.schema.causes import Cause
@@ -25,6 +26,7 @@ class DisruptionBudgetStrategy(BuiltinStrategy):
     unconditional_update = False
     counts_generations = True
     has_status = True
+    name_rule = staticmethod(names.path_segment)
 
     def validate(self, obj: Object, request: Request) -> list[Cause]:
         spec = obj.get("spec") or {}
@@ -72,23 +74,17 @@ class AutoscalerStrategy(BuiltinStrategy):
         least, most = spec["minReplicas"], spec.get("maxReplicas") or 0
         if least < 1:
             found.append(causes.invalid("spec.minReplicas", least, "must be greater than or equal to 1"))
-        if most < 1:
+        if most == 0:
             found.append(causes.required("spec.maxReplicas", "must be set and greater than 0"))
+        elif most < 0:
+            found.append(causes.invalid("spec.maxReplicas", most, "must be greater than or equal to 1"))
         if most < least:
             text = "must be greater than or equal to `minReplicas`"
             found.append(causes.invalid("spec.maxReplicas", most, text))
         if least == 0 and not any(it.get("type") in {"Object", "External"} for it in spec.get("metrics") or ()):
             text = "must specify at least one Object or External metric to support scaling to zero replicas"
             found.append(causes.forbidden("spec.metrics", text))
-        target = spec.get("scaleTargetRef") or {}
-        if not target.get("apiVersion"):
-            text = "apiVersion must specify API group"
-            found.append(causes.invalid("spec.scaleTargetRef.apiVersion", "", text))
-        for key in ("kind", "name"):
-            text = target.get(key) or ""
-            if not text:
-                found.append(causes.required(f"spec.scaleTargetRef.{key}"))
-            found += [causes.invalid(f"spec.scaleTargetRef.{key}", text, why) for why in names.path_segment(text)]
+        found += _reference(spec.get("scaleTargetRef") or {}, "spec.scaleTargetRef")
         for index, metric in enumerate(spec.get("metrics") or ()):
             found += _metric(metric, f"spec.metrics[{index}]")
         for direction in ("scaleUp", "scaleDown"):
@@ -155,26 +151,87 @@ _SOURCES = {
 
 def _metric(metric: Object, path: str) -> list[Cause]:
     kind = metric.get("type") or ""
-    if not kind:
-        return [causes.required(f"{path}.type", "must specify a metric source type")]
     if kind not in _SOURCES:
         # validateMetricSpec tells it of the type, and once more of the source that it finds none for.
-        return [causes.not_supported(f"{path}.type", kind, list(_SOURCES))] * 2
+        missing = [] if kind else [causes.required(f"{path}.type", "must specify a metric source type")]
+        return missing + [causes.not_supported(f"{path}.type", kind, list(_SOURCES))] * 2
     source, at = metric.get(_SOURCES[kind]), f"{path}.{_SOURCES[kind]}"
     if source is None:
         return [causes.required(at, "must populate information for the given metric source")]
-    if kind not in {"Resource", "ContainerResource"}:
-        return []
-    found = [] if source.get("name") else [causes.required(f"{at}.name", "must specify a resource name")]
     target = source.get("target") or {}
-    if not target.get("type"):
-        found.append(causes.required(f"{at}.target.type", "must specify a metric target type"))
-    share, value = target.get("averageUtilization"), target.get("averageValue")
-    if share is None and value is None:
-        text = "must set either a target raw value or a target utilization"
-        found.append(causes.required(f"{at}.target.averageUtilization", text))
+    found = _named(kind, source, at) + _target(target, f"{at}.target")
+    return found + _amounts(kind, target, f"{at}.target")
+
+
+def _named(kind: str, source: Object, path: str) -> list[Cause]:
+    """What a metric's source is called, and where it is found."""
+    if kind in {"Resource", "ContainerResource"}:
+        found = [] if source.get("name") else [causes.required(f"{path}.name", "must specify a resource name")]
+        if kind == "ContainerResource" and not source.get("container"):
+            found.append(causes.required(f"{path}.container", "must specify a container"))
+        return found
+    about = _reference(source.get("describedObject") or {}, f"{path}.describedObject") if kind == "Object" else []
+    name = dig(source, "metric", "name") or ""
+    if not name:
+        return [*about, causes.required(f"{path}.metric.name", "must specify a metric name")]
+    return about + [causes.invalid(f"{path}.metric.name", name, text) for text in names.path_segment(name)]
+
+
+_NONE = {
+    "Object": "must set either a target value or averageValue",
+    "External": "must set either a target value for metric or a per-pod target",
+}
+
+
+def _amounts(kind: str, target: Object, path: str) -> list[Cause]:
+    """Which amounts a target must have, and which not beside each other."""
+    share, value, total = (target.get(key) for key in ("averageUtilization", "averageValue", "value"))
+    if kind in {"Resource", "ContainerResource"}:
+        if share is None and value is None:
+            text = "must set either a target raw value or a target utilization"
+            return [causes.required(f"{path}.averageUtilization", text)]
+        text = "may not set both a target raw value and a target utilization"
+        both = share is not None and value is not None
+        return [causes.forbidden(f"{path}.averageValue", text)] if both else []
+    if kind == "Pods":
+        good = value is not None and amount(value) > 0
+        text = "must specify a positive target averageValue"
+        return [] if good else [causes.required(f"{path}.averageValue", text)]
+    if value is None and total is None:
+        return [causes.required(f"{path}.averageValue", _NONE[kind])]
+    if kind == "External" and value is not None and total is not None:
+        text = "may not set both a target value for metric and a per-pod target"
+        return [causes.forbidden(f"{path}.value", text)]
+    return []
+
+
+def _reference(target: Object, path: str) -> list[Cause]:
+    """What is wrong with a CrossVersionObjectReference."""
+    found: list[Cause] = []
+    for key in ("kind", "name"):
+        text = target.get(key) or ""
+        if not text:
+            found.append(causes.required(f"{path}.{key}"))
+        found += [causes.invalid(f"{path}.{key}", text, why) for why in names.path_segment(text)]
+    version = target.get("apiVersion") or ""
+    if path == "spec.scaleTargetRef" and version != "v1" and not version.partition("/")[2]:
+        found.append(causes.invalid(f"{path}.apiVersion", version, "apiVersion must specify API group"))
+    return found
+
+
+def _target(target: Object, path: str) -> list[Cause]:
+    """What is wrong with a MetricTarget."""
+    kind, found = target.get("type") or "", list[Cause]()
+    if not kind:
+        found.append(causes.required(f"{path}.type", "must specify a metric target type"))
+    if kind not in {"Utilization", "Value", "AverageValue"}:
+        found.append(causes.invalid(f"{path}.type", kind, "must be either Utilization, Value, or AverageValue"))
+    for key in ("value", "averageValue"):
+        if target.get(key) is not None and amount(target[key]) <= 0:
+            found.append(causes.invalid(f"{path}.{key}", target[key], "must be positive"))
+    share = target.get("averageUtilization")
     if share is not None and share < 1:
-        found.append(causes.invalid(f"{at}.target.averageUtilization", share, "must be greater than 0"))
+        found.append(causes.invalid(f"{path}.averageUtilization", share, "must be greater than 0"))
     return found
 
 

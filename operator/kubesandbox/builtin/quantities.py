@@ -29,6 +29,8 @@ def validate_resources(resources: Object, path: str) -> list[Cause]:
 def _within(name: str, value: Json, limits: Mapping[str, Json], path: str) -> list[Cause]:
     limit, flexible = limits.get(name), name in _STANDARD
     if limit is None:
+        if "/" not in name and not name.startswith("hugepages-"):
+            return []
         text = "Limit must be set for non overcommitable resources"
         return [] if flexible else [causes.required(f"{path}.limits", text)]
     asked, most = amount(value), amount(limit)

@@ -44,7 +44,7 @@ class ServiceStrategy(BuiltinStrategy):
             port.setdefault("protocol", "TCP")
             if port.get("targetPort") in (None, 0, ""):
                 port["targetPort"] = port.get("port")
-        if spec["type"] in {"NodePort", "LoadBalancer"}:
+        if spec["type"] in {"NodePort", "LoadBalancer"} or (spec["type"] == "ClusterIP" and spec.get("externalIPs")):
             spec.setdefault("externalTrafficPolicy", "Cluster")
         if spec["type"] != "ExternalName":
             spec.setdefault("internalTrafficPolicy", "Cluster")
@@ -70,7 +70,7 @@ class ServiceStrategy(BuiltinStrategy):
         spec.setdefault("ipFamilies", ["IPv4"])
         spec.setdefault("ipFamilyPolicy", "SingleStack")
         if spec["type"] in {"NodePort", "LoadBalancer"}:
-            _take_node_ports(obj, request.cluster)
+            _take_node_ports(obj, request.cluster, wanted=spec.get("allocateLoadBalancerNodePorts") is not False)
 
     def prepare_update(self, obj: Object, old: Object, request: Request) -> None:
         spec, before = obj["spec"], old["spec"]
@@ -96,7 +96,8 @@ class ServiceStrategy(BuiltinStrategy):
             if spec.get("clusterIP"):
                 text = "may not be set for ExternalName services"
                 found.append(causes.forbidden("spec.clusterIPs", text))
-        found += _service_ports(spec.get("ports") or [])
+        wrong, doubled = _service_ports(spec.get("ports") or [])
+        found += wrong
         found += metadata.labels(spec.get("selector"), "spec.selector")
         if spec["sessionAffinity"] not in {"ClientIP", "None"}:
             found.append(causes.not_supported("spec.sessionAffinity", spec["sessionAffinity"], ["ClientIP", "None"]))
@@ -109,7 +110,7 @@ class ServiceStrategy(BuiltinStrategy):
             for index, family in enumerate(families)
             if family in families[:index]
         ]
-        return found + list(network_rules.validate_service(spec))
+        return found + list(network_rules.validate_service(spec, doubled))
 
     def validate_status(self, obj: Object, old: Object, request: Request) -> list[Cause]:
         if obj["spec"]["type"] != "LoadBalancer" and dig(obj, "status", "loadBalancer", "ingress"):
@@ -149,8 +150,10 @@ def _drop_unneeded(spec: Object, before: Object) -> None:
                 spec.pop(key, None)
 
 
-def _service_ports(ports: list[Object]) -> list[Cause]:
+def _service_ports(ports: list[Object]) -> tuple[list[Cause], list[Cause]]:
+    """What is wrong with each port; and which are there twice, which is told last."""
     found: list[Cause] = []
+    doubled: list[Cause] = []
     seen_names: set[str] = set()
     seen: set[tuple[str, int]] = set()
     for index, port in enumerate(ports):
@@ -173,9 +176,9 @@ def _service_ports(ports: list[Object]) -> list[Cause]:
             found += [causes.invalid(f"{at}.targetPort", target, text) for text in podspecs.port_name(target)]
         if (port["protocol"], number) in seen:
             shown = {"Name": "", "Protocol": port["protocol"], "AppProtocol": None, "Port": number}
-            found.append(causes.duplicate(at, causes.go_struct({**shown, "TargetPort": 0, "NodePort": 0})))
+            doubled.append(causes.duplicate(at, causes.go_struct({**shown, "TargetPort": 0, "NodePort": 0})))
         seen.add((port["protocol"], number))
-    return found
+    return found, doubled
 
 
 class Addresses:
@@ -219,7 +222,8 @@ def _claim(spec: Object, obj: Object, old: Object | None, cluster: Cluster) -> N
     raise errors.invalid("", "Service", obj["metadata"]["name"], [cause])
 
 
-def _take_node_ports(service: Object, cluster: Cluster) -> None:
+def _take_node_ports(service: Object, cluster: Cluster, *, wanted: bool) -> None:
+    """Check the node ports that were asked for, and hand out the others where they are `wanted`."""
     meta = service["metadata"]
     used = {
         port.get("nodePort")
@@ -244,5 +248,5 @@ def _take_node_ports(service: Object, cluster: Cluster) -> None:
     used |= {port.get("nodePort") for port in service["spec"].get("ports") or ()}
     free = (number for number in NODE_PORTS if number not in used)
     for port in service["spec"].get("ports") or ():
-        if not port.get("nodePort"):
+        if wanted and not port.get("nodePort"):
             port["nodePort"] = next(free)

@@ -86,17 +86,20 @@ def decoder(name: str) -> Decode:
     """The decoder of a struct: object, path and the list that unknown paths are added to; gives the new value."""
     fields = specs()[name]["f"]
     struct = name.rsplit(".", 1)[1]
-    prepared: list[tuple[str, FieldSpec, Decode]] | None = None
+    prepared: list[tuple[str, str, FieldSpec, Decode]] | None = None
 
     def decode(value: Json, path: str, unknown: list[str]) -> Json:
         nonlocal prepared
         if prepared is None:
-            prepared = [(key, spec, _decoder(spec, struct)) for key, spec in fields.items()]
+            within = _embedded(name)
+            prepared = [
+                (f"{within.get(key, '')}{key}", key, spec, _decoder(spec, struct)) for key, spec in fields.items()
+            ]
         if len(value.keys() - fields.keys()):
-            place = _KEY.sub(r".\1", path)
+            place = _KEY.sub(r".\1", _EMBEDDED.sub("", path))
             unknown.extend(_join(place, key) for key in value if key not in fields)
         result: Object = {}
-        for key, spec, inner in prepared:
+        for where, key, spec, inner in prepared:
             given = value.get(key)
             if given is None:
                 if (not spec.get("o") and not spec.get("z")) or (
@@ -106,7 +109,7 @@ def decoder(name: str) -> Decode:
                 elif spec["t"] in {"time", "microtime"} and not spec.get("p") and not spec.get("z"):
                     result[key] = None
                 continue
-            made = inner(given, _join(path, key), unknown)
+            made = inner(given, _join(path, where), unknown)
             if spec.get("p") or not (spec.get("o") or spec.get("z")) or not _is_zero(made, spec):
                 result[key] = made
         return result
@@ -116,6 +119,17 @@ def decoder(name: str) -> Decode:
 
 #: A map's key in a path: told where a field is unknown, left out where Go names the field of a wrong type.
 _KEY = re.compile(r"\[\0(.*?)\0\]")
+#: An embedded struct in a path: told where Go names a field of a wrong type, left out elsewhere.
+_EMBEDDED = re.compile("\1[^\1]*\1")
+
+
+def _embedded(name: str) -> dict[str, str]:
+    """The fields that a struct has from others that it embeds, with what a path tells of those."""
+    found: dict[str, str] = {}
+    for inner in specs()[name].get("i", {}).values():
+        below = _embedded(inner)
+        found |= {key: f"\1{inner.rsplit('.', 1)[1]}\1{below.get(key, '')}" for key in specs()[inner]["f"]}
+    return found
 
 
 def _join(path: str, key: str) -> str:
@@ -154,6 +168,9 @@ def zero_struct(name: str) -> Object:
     return made
 
 
+_MARK = re.compile("\1([^\1]*)\1")
+
+
 def _wrong(value: Json, path: str, struct: str, wanted: str) -> DecodeError:
     match value:
         case bool():
@@ -168,7 +185,7 @@ def _wrong(value: Json, path: str, struct: str, wanted: str) -> DecodeError:
             shown = "array"
         case _:
             shown = "object"
-    where = re.sub(r"\[[^\]]*\]", "", path)
+    where = _MARK.sub(r"\1.", re.sub(r"\[[^\]]*\]", "", path))
     return DecodeError(f"json: cannot unmarshal {shown} into Go struct field {struct}.{where} of type {wanted}")
 
 
@@ -202,7 +219,7 @@ def _go(kind: str) -> str:
     if kind.startswith("map:"):
         return f"map[string]{_go(kind[4:])}"
     if kind.startswith("#"):
-        return "v1." + kind.rsplit(".", 1)[1]
+        return ".".join(kind.rsplit(".", 2)[1:])
     return {
         "boolean": "bool",
         "number": "float64",
@@ -329,7 +346,7 @@ def _bytes_of_list(value: list[Json], path: str, struct: str) -> str:
 def _time(kind: str, value: Json) -> str | None:
     if not isinstance(value, str):
         return None
-    wrong = times.unparsed(value, micro=kind == "microtime") if value else None
+    wrong = times.unparsed(value, micro=kind == "microtime")
     if wrong:
         raise DecodeError(wrong)
     if kind == "time" and "." in value and value.endswith("Z"):
@@ -337,10 +354,8 @@ def _time(kind: str, value: Json) -> str | None:
     return value
 
 
-def _quantity(value: Json) -> str | None:
-    if isinstance(value, bool):
-        return None
-    text = str(value) if isinstance(value, int | float) else value
+def _quantity(value: Json) -> str:
+    text = str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
     if not isinstance(text, str) or not _QUANTITY.match(text):
         raise DecodeError("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'")
     return amounts.canonical(text)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from kubesandbox import names
 from kubesandbox.builtin.amounts import amount
 from kubesandbox.objects import Object
@@ -30,27 +32,32 @@ _NEEDED = {
 }
 
 
-def validate_volumes(volumes: list[Object], path: str) -> list[Cause]:
-    """What is wrong with a PodSpec's volumes."""
-    found: list[Cause] = []
+def validate_volumes(volumes: list[Object], path: str, good: set[str]) -> list[Cause]:
+    """What is wrong with a PodSpec's volumes; adds to `good` the names of those that can be mounted."""
+    return [cause for wrong in _volumes(volumes, path, good) for cause in wrong]
+
+
+def _volumes(volumes: list[Object], path: str, good: set[str]) -> Iterator[list[Cause]]:
     seen: set[str] = set()
     for index, volume in enumerate(volumes):
         name, at = volume.get("name") or "", f"{path}[{index}]"
-        if not name:
-            found.append(causes.required(f"{at}.name"))
-        else:
-            found += [causes.invalid(f"{at}.name", name, text) for text in names.label(name)]
-            if name in seen:
-                found.append(causes.duplicate(f"{at}.name", name))
         sources = sorted(key for key in volume if key != "name")
         text = "may not specify more than 1 volume type"
-        found += [causes.forbidden(f"{at}.{key}", text) for key in sources[1:]]
+        found = [causes.forbidden(f"{at}.{key}", text) for key in sources[1:]]
         if sources:
             found += _source(sources[0], volume[sources[0]], f"{at}.{sources[0]}")
         else:
             found.append(causes.required(at, "must specify a volume type"))
+        if not name:
+            named = [causes.required(f"{at}.name")]
+        else:
+            named = [causes.invalid(f"{at}.name", name, text) for text in names.label(name)]
+            if name in seen:
+                named.append(causes.duplicate(f"{at}.name", name))
         seen.add(name)
-    return found
+        if not named and not found:
+            good.add(name)
+        yield named + found
 
 
 def _source(kind: str, source: Object, path: str) -> list[Cause]:
@@ -63,6 +70,8 @@ def _source(kind: str, source: Object, path: str) -> list[Cause]:
     if kind in {"secret", "configMap"}:
         for index, item in enumerate(source.get("items") or ()):
             found += _item(item, f"{path}.items[{index}]")
+    if kind == "projected":
+        found += _projected(source, path)
     if kind == "hostPath":
         if ".." in (source.get("path") or "").split("/"):
             found.append(causes.invalid(f"{path}.path", source["path"], "must not contain '..'"))
@@ -72,6 +81,43 @@ def _source(kind: str, source: Object, path: str) -> list[Cause]:
         text = "SizeLimit field must be a valid resource quantity"
         found.append(causes.forbidden(f"{path}.sizeLimit", text))
     return found
+
+
+def _projected(source: Object, path: str) -> list[Cause]:
+    """What is wrong with a projected volume's sources (validateProjectionSources)."""
+    found: list[Cause] = []
+    taken: set[str] = set()
+    for index, part in enumerate(source.get("sources") or ()):
+        at = f"{path}.sources[{index}]"
+        for kind in ("secret", "configMap"):
+            keys = part.get(kind)
+            if keys is None:
+                continue
+            if not keys.get("name"):
+                found.append(causes.required(f"{at}.{kind}.name"))
+            for number, item in enumerate(keys.get("items") or ()):
+                found += _item(item, f"{at}.{kind}.items[{number}]")
+                if item.get("path") in taken:
+                    found.append(causes.invalid(path, keys.get("name", ""), "conflicting duplicate paths"))
+                taken.add(item.get("path") or "")
+            taken.discard("")
+        found += _token(part.get("serviceAccountToken"), f"{at}.serviceAccountToken")
+        if len(part) > 1:
+            found.append(causes.forbidden(at, "may not specify more than 1 volume type per source"))
+    return found
+
+
+def _token(token: Object | None, path: str) -> list[Cause]:
+    if token is None:
+        return []
+    seconds, found = token.get("expirationSeconds") or 0, list[Cause]()
+    if seconds < 600:
+        text = "may not specify a duration less than 10 minutes"
+        found.append(causes.invalid(f"{path}.expirationSeconds", seconds, text))
+    if seconds > 1 << 32:
+        text = "may not specify a duration larger than 2^32 seconds"
+        found.append(causes.invalid(f"{path}.expirationSeconds", seconds, text))
+    return found if token.get("path") else [*found, causes.required(f"{path}.path")]
 
 
 def _mode(mode: int | None, path: str) -> list[Cause]:

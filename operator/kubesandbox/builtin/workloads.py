@@ -5,36 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from kubesandbox import metadata, names
+from kubesandbox import metadata
 from kubesandbox.builtin import podspecs
+from kubesandbox.builtin.label_selectors import validate_selector
 from kubesandbox.builtin.strategy import BuiltinStrategy
-from kubesandbox.objects import Json, Object, child, dig
+from kubesandbox.objects import Object, child, dig
 from kubesandbox.schema import causes
 from kubesandbox.schema.causes import Cause
 from kubesandbox.selectors import from_struct
 from kubesandbox.strategy import Request
-
-
-def validate_selector(selector: Json, path: str) -> list[Cause]:
-    """What is wrong with a `metav1.LabelSelector`."""
-    found = metadata.labels(selector.get("matchLabels"), f"{path}.matchLabels")
-    for index, expression in enumerate(selector.get("matchExpressions") or ()):
-        at, operator, values = f"{path}.matchExpressions[{index}]", expression.get("operator"), expression.get("values")
-        if operator in {"In", "NotIn"}:
-            if not values:
-                text = "must be specified when `operator` is 'In' or 'NotIn'"
-                found.append(causes.required(f"{at}.values", text))
-        elif operator in {"Exists", "DoesNotExist"}:
-            if values:
-                text = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
-                found.append(causes.forbidden(f"{at}.values", text))
-        else:
-            found.append(causes.invalid(f"{at}.operator", operator, "not a valid selector operator"))
-        key = expression.get("key") or ""
-        found += [causes.invalid(f"{at}.key", key, text) for text in names.label_key(key)]
-        for number, value in enumerate(values or ()):
-            found += [causes.invalid(f"{at}.values[{number}]", value, text) for text in names.label_value(value)]
-    return found
 
 
 def validate_pods(spec: Object, kind: str) -> list[Cause]:
@@ -136,7 +115,7 @@ class DeploymentStrategy(WorkloadStrategy):
         found = super().validate(obj, request)
         strategy = obj["spec"]["strategy"]
         if strategy["type"] not in {"Recreate", "RollingUpdate"}:
-            shown = {"Type": strategy["type"], "RollingUpdate": strategy.get("rollingUpdate")}
+            shown = {"Type": strategy["type"], "RollingUpdate": _shown(strategy.get("rollingUpdate"))}
             found.append(causes.not_supported("spec.strategy", causes.go_struct(shown), ["Recreate", "RollingUpdate"]))
         elif strategy["type"] == "Recreate" and strategy.get("rollingUpdate") is not None:
             text = "may not be specified when strategy `type` is 'Recreate'"
@@ -150,6 +129,13 @@ class DeploymentStrategy(WorkloadStrategy):
                 causes.invalid("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds")
             )
         return found
+
+
+def _shown(rolling: Object | None) -> Object | None:
+    """A rollingUpdate as Go shows its fields."""
+    if rolling is None:
+        return None
+    return {"MaxUnavailable": rolling.get("maxUnavailable", 0), "MaxSurge": rolling.get("maxSurge", 0)}
 
 
 def _rolling(rolling: Object) -> list[Cause]:
@@ -168,7 +154,9 @@ def _rolling(rolling: Object) -> list[Cause]:
     unavailable = rolling.get("maxUnavailable")
     if isinstance(unavailable, str) and re.fullmatch(r"[0-9]+%", unavailable) and int(unavailable[:-1]) > 100:
         found.append(causes.invalid(f"{path}.maxUnavailable", unavailable, "must not be greater than 100%"))
-    if rolling.get("maxUnavailable") in {0, "0%"} and rolling.get("maxSurge") in {0, "0%"}:
+    surge = rolling.get("maxSurge")
+    nothing = surge in {0, "0%"} or (isinstance(surge, str) and not re.fullmatch(r"[0-9]+%", surge))
+    if rolling.get("maxUnavailable") in {0, "0%"} and nothing:
         text = "may not be 0 when `maxSurge` is 0"
         found.append(causes.invalid(f"{path}.maxUnavailable", rolling["maxUnavailable"], text))
     return found
@@ -177,7 +165,7 @@ def _rolling(rolling: Object) -> list[Cause]:
 class ReplicaSetStrategy(WorkloadStrategy):
     """ReplicaSets."""
 
-    word = "replicaset"
+    word = "deployment"  # as ValidateReplicaSetSpec says
     counted = ("fullyLabeledReplicas", "readyReplicas", "availableReplicas")
     selectable = frozenset({"status.replicas"})
 
@@ -203,11 +191,12 @@ class JobStrategy(BuiltinStrategy):
         if spec.get("completions") is None and spec.get("parallelism") is None:
             spec["completions"] = spec["parallelism"] = 1
         spec.setdefault("parallelism", 1)
+        replaced = "TerminatingOrFailed" if spec.get("podFailurePolicy") is None else "Failed"
         for key, value in (
             ("backoffLimit", 6),
             ("completionMode", "NonIndexed"),
             ("suspend", False),
-            ("podReplacementPolicy", "TerminatingOrFailed"),
+            ("podReplacementPolicy", replaced),
         ):
             spec.setdefault(key, value)
         podspecs.default_template(child(spec, "template"))
@@ -240,21 +229,20 @@ class JobStrategy(BuiltinStrategy):
             found.append(causes.not_supported("spec.completionMode", mode, modes))
         elif mode == "Indexed" and spec.get("completions") is None:
             found.append(causes.required("spec.completions", "when completion mode is Indexed"))
-        replacement, known = spec["podReplacementPolicy"], ["Failed", "TerminatingOrFailed"]
+        replacement, known = spec["podReplacementPolicy"], ["Failed"]
+        if spec.get("podFailurePolicy") is None:
+            known.append("TerminatingOrFailed")
         if replacement not in known:
             found.append(causes.not_supported("spec.podReplacementPolicy", replacement, known))
         found += self._selector(obj)
         policy = dig(spec, "template", "spec", "restartPolicy")
+        found += podspecs.validate_template(spec["template"], "spec.template", podspecs.RESTART_POLICIES)
+        at = "spec.template.spec.restartPolicy"
         if policy == "Always":
-            text = 'supported values: "OnFailure", "Never"'
-            found.append(
-                Cause(
-                    "spec.template.spec.restartPolicy",
-                    "FieldValueRequired",
-                    f"Required value: valid values: {text.partition(': ')[2]}",
-                )
-            )
-        return found + podspecs.validate_template(spec["template"], "spec.template", podspecs.RESTART_POLICIES)
+            found.append(causes.required(at, 'valid values: "OnFailure", "Never"'))
+        elif policy not in podspecs.RESTART_POLICIES:
+            found.append(causes.not_supported(at, policy, ["OnFailure", "Never"]))
+        return found
 
     @staticmethod
     def _selector(obj: Object) -> list[Cause]:

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from kubesandbox.jsonpath import compile_path
-from kubesandbox.objects import Object
+from kubesandbox.objects import Json, Object
 from kubesandbox.patch.types import KindSchema, from_crd
 from kubesandbox.schema import compile_schema
 from kubesandbox.schema.causes import Cause, go_float
@@ -43,6 +43,15 @@ class CustomStrategy(Strategy):
 
     def decode(self, obj: Object, request: Request) -> list[str]:
         return self.schema.prune(obj)
+
+    def mistyped(self, config: Json) -> list[tuple[str, str]]:
+        from kubesandbox.builtin.mistyped import mistyped
+        from kubesandbox.builtin.types import OBJECT_META
+
+        given = config.get("metadata")
+        if given is not None and not isinstance(given, dict):
+            return [("metadata", "map")]
+        return [(f"metadata.{path}", wanted) for path, wanted in mistyped(OBJECT_META, given)]
 
     def nulls(self, obj: Object) -> list[Cause]:
         return self.schema.nulls(obj)

@@ -94,7 +94,8 @@ def apply(
     the configuration changes and `force` is false; `ApplyInvalidError` where it is not of the kind. `undeclared` are
     the paths of its fields that a built-in kind does not have, `mistyped` those of values that are not of its types.
     """
-    if (config.get("metadata") or {}).get("managedFields") is not None:
+    given = config.get("metadata")
+    if isinstance(given, dict) and given.get("managedFields") is not None:
         raise ManagedFieldsGivenError("metadata.managedFields must be nil")
     root = kind_schema.root
     _check(config, root, api_version, undeclared, mistyped)
@@ -131,7 +132,8 @@ def _check(
     try:
         check(config, root, undeclared, mistyped)
     except InvalidFieldsError as wrong:
-        metadata = config.get("metadata") or {}
+        given = config.get("metadata")
+        metadata = given if isinstance(given, dict) else {}
         group, _, version = api_version.rpartition("/")
         kind = f"{group}/{version}, Kind={config.get('kind', '')}"
         name = f"{metadata.get('namespace', '')}/{metadata.get('name', '')}"

@@ -253,7 +253,8 @@ def check(value: JSON, root: Type, undeclared: Iterable[str] = (), mistyped: Ite
     """
     wrong = dict(mistyped)
     problems = [problem for problem in _problems(value, root, ()) if not wrong or ": expected " not in problem]
-    problems += [f"{_located(value, root, path)[0]}: field not declared in schema" for path in undeclared]
+    first = {path.rpartition(".")[0]: path for path in reversed(list(undeclared))}
+    problems += [f"{_located(value, root, path)[0]}: field not declared in schema" for path in reversed(first.values())]
     problems += [_expected(*_located(value, root, path), scalar) for path, scalar in wrong.items()]
     if problems:
         raise InvalidFieldsError(problems[0] if len(problems) == 1 else "\n  ".join(["errors:", *problems]))
@@ -276,7 +277,7 @@ def _located(value: JSON, root: Type, path: str) -> tuple[str, JSON]:
 
 
 def _expected(where: str, value: JSON, expected: str) -> str:
-    if expected in {"map", "list"}:
+    if expected in {"map", "list", "boolean"}:
         return f"{where}: expected {expected}, got &{{{_plain(value)}}}"
     if expected == "numeric":
         return f"{where}: expected numeric (int or float), got {_GO[type(value)]}"
@@ -311,6 +312,7 @@ def _problems(value: JSON, type_: Type, path: Path) -> Iterator[str]:
             known = type_.of(name)
             if known is None:
                 yield f"{show((*path, name_element(name)))}: field not declared in schema"
+                return  # the walk over a map ends with the first that it does not have
             else:
                 yield from _problems(part, known, (*path, name_element(name)))
     elif kind == "list":

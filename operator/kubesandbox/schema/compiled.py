@@ -33,7 +33,8 @@ class Schema:
             return []
         made = copy.deepcopy(obj)
         defaults.fill(self.root, made)
-        return [it for it in openapi.validate(self.root, made) if it.message.startswith('Invalid value: "null"')]
+        found = [it for it in openapi.validate(self.root, made) if it.message.startswith('Invalid value: "null"')]
+        return [*found, causes.unchecked()] if found and self.root.rules_below else found
 
     def prune(self, obj: JSON) -> list[str]:
         """Remove unknown fields, in place; gives strict decoding's words, sorted: `unknown field "spec.bogus"`."""
