@@ -39,9 +39,16 @@ def status_path(namespace: str, connector: str, attempt: str) -> str:
     return f"{message_path(namespace, connector)}/status/{attempt}"
 
 
+CONTACTS_SECRET = "switchboard-contacts"  # noqa: S105 - a name
+"""The Secret of a namespace that keys the names which stand for contacts, the same for all its pods."""
+CONTACTS_KEY = "key"
+
+
 class SecretFiles:
     """Paths below `SECRETS_PATH`. Only the keys that are named here are mounted."""
 
+    CONTACT_KEY = "contacts/key"
+    """Keys the HMAC that stands for a contact in names: whoever has it not cannot try numbers until a name fits."""
     LOG_DSN = "log/dsn"
     ENGINE_API_KEY = "engine/api-key"
     ENGINE_SIGNING_SECRET = "engine/signing-secret"  # noqa: S105 - a path
@@ -67,11 +74,6 @@ class WebhookConfig(Model):
     """Where Agent, connectors and conversations are."""
     agent: str
     """The Agent."""
-    agent_uid: str
-    """Its uid."""
-    contact_key: str | None = None
-    """Keys the HMAC that stands for a contact in names: the same for all pods of a namespace, whatever Agents come and
-    go (the namespace's uid). None: the Agent's uid."""
     revision: str
     """The AgentRevision that these pods run."""
     template: AgentTemplate

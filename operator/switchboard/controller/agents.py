@@ -10,13 +10,14 @@ from datetime import datetime
 from switchboard.api.agent import Agent, AgentRevision, AgentTemplate
 from switchboard.api.meta import ANNOTATION_AWAITED, API_VERSION, LABEL_AGENT, LABEL_REVISION
 from switchboard.api.reasons import AgentReason
+from switchboard.controller.contacts import Contacts
 from switchboard.controller.context import AGENT, Context
 from switchboard.controller.instructions import Instructions
 from switchboard.controller.lull import Lull
 from switchboard.controller.making import Making
 from switchboard.controller.queue import Key
 from switchboard.kube import resources
-from switchboard.kube.errors import AlreadyExists, Forbidden, Invalid, NotFound
+from switchboard.kube.errors import AlreadyExists, Forbidden, Invalid
 from switchboard.kube.resources import Object
 from switchboard.reconcile import agents, binding, failures, hosts, revisions, routes, secrets, workloads
 from switchboard.reconcile.facts import ConnectorFacts
@@ -31,7 +32,7 @@ class AgentReconciler:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._contact_keys: dict[str, str] = {}
+        self._contacts = Contacts(context)
         self._lull = Lull(context.busy)
         self._making = Making(context)
         self._names: dict[Key, tuple[object, str]] = {}
@@ -64,7 +65,7 @@ class AgentReconciler:
             self._lull.forget(key)
             self._making.forget(key)
             self._names.pop(key, None)
-            self._contact_keys.pop(key.namespace, None)  # another namespace may come by this name
+            self._contacts.forget(key.namespace)
             return None
         now = context.now()
         template, problem = await self._template(key, agent)
@@ -81,10 +82,14 @@ class AgentReconciler:
         plan = self._settled(plan, blocked)
         if blocked is None:
             blocked = await self._route(agent, plan, known)
-        for name in plan.stop:
-            await self._stop(agent, name, plan)
+        # What has no Deployment any more may have been stopped halfway.
+        halfway = known.revisions.keys() - known.workloads.keys() - {*plan.run}
+        for name in (*plan.stop, *sorted(halfway)):
+            await self._stop(agent, name, plan, known)
         for name in plan.drop:  # pods write to a revision: what they said last may keep it
-            await self._context.applier.remove(resources.AGENT_REVISIONS, key.namespace, name, if_unchanged=True)
+            await context.applier.remove(
+                resources.AGENT_REVISIONS, key.namespace, name, owner=agent.metadata.uid, if_unchanged=True
+            )
         await self._report_revisions(agent, plan, known, now)
         return await self._report(agent, plan, known, blocked, now)
 
@@ -206,29 +211,21 @@ class AgentReconciler:
             facts = await self._context.secrets.facts(agent.metadata.namespace, (use.secret for use in uses))
             problem = hosts.problem(revision.spec, settings.engine_hosts)
             problem = problem or secrets.problem(needed, facts, agent.metadata.namespace)
-            if problem is None:
-                key = await self._contact_key(agent.metadata.namespace)
-                wanted = workloads.Revision(agent, revision, log_spec, uses, facts, key)
+            contacts = "" if problem is not None else await self._contacts.ensure(agent.metadata.namespace)
+            if isinstance(contacts, Problem):
+                problem = contacts
+            elif problem is None:
+                wanted = workloads.Revision(agent, revision, log_spec, uses, facts, contacts)
                 problem = await self._making.ensure(
                     agent,
                     name,
-                    (revision.metadata.uid, log_spec, uses, facts, key),
+                    (revision.metadata.uid, log_spec, uses, facts, contacts),
                     lambda wanted=wanted: workloads.manifests(wanted, self._platform),  # type: ignore[misc]
                 )
                 await self._remove_optional(agent, revision)
             if name == plan.desired:
                 trouble = problem
         return trouble
-
-    async def _contact_key(self, namespace: str) -> str | None:
-        """What keys contacts' names: the namespace's uid, which outlives its Agents."""
-        if namespace not in self._contact_keys:
-            try:
-                found = await self._context.api.get(resources.NAMESPACES, namespace)
-            except (NotFound, Forbidden):
-                return None
-            self._contact_keys[namespace] = str(found["metadata"]["uid"])
-        return self._contact_keys[namespace]
 
     def _connector_uses(self, agent: Agent, revision: AgentRevision) -> list[secrets.Use]:
         """The credentials of the connectors that the revision names, unless another Agent holds them."""
@@ -245,11 +242,12 @@ class AgentReconciler:
     async def _remove_optional(self, agent: Agent, revision: AgentRevision) -> None:
         """Removes what an earlier version of the operator, or of its settings, wanted and this one does not."""
         webhook, namespace = revision.spec.webhook, agent.metadata.namespace
+        name, uid = revision.metadata.name, revision.metadata.uid
         fewest = webhook.autoscaling.min_replicas if webhook.autoscaling is not None else webhook.replicas
         if webhook.autoscaling is None:
-            await self._context.applier.remove(resources.HPAS, namespace, revision.metadata.name)
+            await self._context.applier.remove(resources.HPAS, namespace, name, owner=uid)
         if fewest <= 1:
-            await self._context.applier.remove(resources.PDBS, namespace, revision.metadata.name)
+            await self._context.applier.remove(resources.PDBS, namespace, name, owner=uid)
 
     def _settled(self, plan: Plan, blocked: Problem | None) -> Plan:
         """While the wanted revision cannot be run, nothing that runs is stopped."""
@@ -270,7 +268,7 @@ class AgentReconciler:
         name = routes.name_of(agent.metadata.name)
         for resource in (resources.INGRESSES, resources.HTTP_ROUTES):
             if not addresses or self._routing.kind != resource.kind:
-                await self._context.applier.remove(resource, agent.metadata.namespace, name)
+                await self._context.applier.remove(resource, agent.metadata.namespace, name, owner=agent.metadata.uid)
         return problem
 
     def _addresses(self, agent: Agent, revision: AgentRevision) -> dict[str, str]:
@@ -286,11 +284,12 @@ class AgentReconciler:
                 result[route.name] = address
         return result
 
-    async def _stop(self, agent: Agent, name: str, plan: Plan) -> None:
+    async def _stop(self, agent: Agent, name: str, plan: Plan, known: Known) -> None:
         """Removes what ran a revision."""
-        await self._making.unmake(agent, name)
-        told = Event(AgentReason.REVISION_REMOVED, f"{name} has handed everything over to {plan.live} and is stopped.")
-        await self._context.applier.tell(self._object(agent), told, self._context.now())
+        if await self._making.unmake(agent, name, known.revisions.get(name)):
+            what = f"{name} has handed everything over to {plan.live} and is stopped."
+            told = Event(AgentReason.REVISION_REMOVED, what)
+            await self._context.applier.tell(self._object(agent), told, self._context.now())
 
     # What is said of it
 

@@ -14,6 +14,7 @@ from switchboard.api import runtime
 from switchboard.api.agent import Agent, AgentRevision, ConversationLogSpec, Webhook
 from switchboard.api.meta import ANNOTATION_CHECKSUM, API_VERSION, GROUP, LABEL_AGENT, LABEL_REVISION
 from switchboard.api.runtime import WebhookConfig
+from switchboard.reconcile import contacts
 from switchboard.reconcile.secrets import Secrets, Use, sources
 
 Json = dict[str, Any]
@@ -51,7 +52,8 @@ class Revision:
     uses: Sequence[Use] = ()
     """Secrets to mount."""
     secrets: Secrets = field(default_factory=dict)
-    contact_key: str | None = None
+    contacts: str = ""
+    """The uid of the Secret that keys contacts' names."""
 
     @property
     def name(self) -> str:
@@ -123,8 +125,6 @@ def _config_map(revision: Revision, platform: Platform) -> Json:
     config = WebhookConfig(
         namespace=revision.namespace,
         agent=revision.agent.metadata.name,
-        agent_uid=revision.agent.metadata.uid,
-        contact_key=revision.contact_key,
         revision=revision.name,
         template=revision.revision.spec,
         conversation_log=revision.log,
@@ -201,7 +201,7 @@ def _versions(revision: Revision) -> dict[str, str]:
 
 def _checksum(revision: Revision, config: Json) -> str:
     """Changes when what the pods read at their start does: their configuration, and the Secrets' versions."""
-    text = json.dumps([config["data"], _versions(revision)], sort_keys=True)
+    text = json.dumps([config["data"], _versions(revision), revision.contacts], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -229,7 +229,10 @@ def _pod(revision: Revision, platform: Platform) -> Json:
             {"name": "config", "configMap": {"name": revision.name}},
             {
                 "name": "secrets",
-                "projected": {"defaultMode": 0o444, "sources": sources(revision.uses, revision.secrets)},
+                "projected": {
+                    "defaultMode": 0o444,
+                    "sources": [contacts.source(), *sources(revision.uses, revision.secrets)],
+                },
             },
             {"name": "tmp", "emptyDir": {"sizeLimit": "256Mi"}},
         ],

@@ -43,7 +43,8 @@ async def serve(settings: WebhookSettings) -> int:
         engine = LateEngine(lambda: build(config.template.engine, secrets=settings.secrets))
         kube = await connect(user_agent="switchboard-webhook")
         conversations = opening.open_log(config, settings.secrets, kube)
-        pod = Pod(settings, config, kube=kube, conversations=conversations, engine=engine)
+        key = opening.read_contact_key(settings.secrets)
+        pod = Pod(settings, config, kube=kube, conversations=conversations, engine=engine, contact_key=key)
     except _Fatal as error:
         return fail(settings, str(error))
     try:

@@ -32,9 +32,9 @@ ASK_SECONDS = 4.0
 ANNOUNCEMENT = "onboarding"
 
 
-def request_name(connector_uid: str, contact: str) -> str:
-    """The AccessRequest's name: the same from every pod, and without the number."""
-    return f"acr-{hmac.digest(connector_uid.encode(), contact.encode(), hashlib.sha256).hex()[:32]}"
+def request_name(key: bytes, connector_uid: str, contact: str) -> str:
+    """The AccessRequest's name: the same from every pod, and without the number. `key` is the namespace's."""
+    return f"acr-{hmac.digest(key, f'{connector_uid}/{contact}'.encode(), hashlib.sha256).hex()[:32]}"
 
 
 @dataclass(slots=True)
@@ -59,6 +59,8 @@ class Onboarding:
     connectors: Connectors
     decisions: Decisions
     namespace: str
+    key: bytes
+    """Of the names that stand for contacts."""
     agent: str
     revision: Callable[[], str]
     """The revision that announcements are sent by."""
@@ -96,7 +98,7 @@ class Onboarding:
         spec = AccessRequestSpec(connector=asker.connector, contact=asker.contact)
         body: Object = {
             "metadata": {
-                "name": request_name(connector.uid, asker.contact),
+                "name": request_name(self.key, connector.uid, asker.contact),
                 "namespace": self.namespace,
                 "labels": {LABEL_AGENT: self.agent, LABEL_CONNECTOR: asker.connector[:63].rstrip("-.")},
             },

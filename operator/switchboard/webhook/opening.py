@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from switchboard.api.runtime import SecretFiles, WebhookConfig
+from switchboard.api.runtime import CONTACTS_KEY, CONTACTS_SECRET, SecretFiles, WebhookConfig
 from switchboard.log.errors import LogMisconfigured
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ def open_log(config: WebhookConfig, secrets: Path, kube: KubeApi) -> Conversatio
     """The log, not started yet.
 
     Raises:
-        LogMisconfigured: the connection string is missing.
+        LogMisconfigured: the connection string, or the key of contacts' names, is missing.
     """
     if config.conversation_log.backend == "Postgres":
         from switchboard.log.postgres import PostgresLog
@@ -29,13 +29,13 @@ def open_log(config: WebhookConfig, secrets: Path, kube: KubeApi) -> Conversatio
         kube,
         namespace=config.namespace,
         agent=config.agent,
-        key=(config.contact_key or config.agent_uid).encode(),
+        key=read_contact_key(secrets),
         max_messages=config.conversation_log.max_messages,
     )
 
 
 async def prepare(config: WebhookConfig, secrets: Path) -> None:
-    """Checks the log's database, and migrates it if need be; custom resources need nothing.
+    """Checks the log's database, and migrates it if need be; custom resources need a key only.
 
     Raises:
         LogError: it cannot be used; the sentence says what to mend.
@@ -44,6 +44,25 @@ async def prepare(config: WebhookConfig, secrets: Path) -> None:
         from switchboard.log.postgres import migrate
 
         await migrate(read_dsn(secrets))
+    read_contact_key(secrets)
+
+
+def read_contact_key(secrets: Path) -> bytes:
+    """What keys the names that stand for contacts.
+
+    Raises:
+        LogMisconfigured: it is not there, or empty.
+    """
+    try:
+        key = (secrets / SecretFiles.CONTACT_KEY).read_bytes().strip()
+    except OSError:
+        key = b""
+    if not key:
+        raise LogMisconfigured(
+            f"the Secret {CONTACTS_SECRET} or its key {CONTACTS_KEY} is missing or empty; "
+            "delete the Secret, and the operator makes another"
+        )
+    return key
 
 
 def read_dsn(secrets: Path) -> str:

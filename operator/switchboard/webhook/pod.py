@@ -50,6 +50,7 @@ class Pod:
         kube: KubeApi,
         conversations: ConversationLog,
         engine: LateEngine,
+        contact_key: bytes,
     ) -> None:
         self._settings = settings
         self._config = config
@@ -69,6 +70,7 @@ class Pod:
             self.connectors,
             decisions,
             namespace=config.namespace,
+            key=contact_key,
             agent=config.agent,
             revision=lambda: self.live.live_revision or config.revision,
         )

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from switchboard.api.runtime import CONTACTS_SECRET
 from switchboard.kube import resources
 from switchboard.sandbox.twilio.control_models import AccountChange, FaultSpec
 
@@ -123,7 +124,9 @@ async def test_everything_goes_in_any_order(connected: Any, order: tuple[str, ..
         resources.SECRETS,
     ):
         for obj in await connected.list(kind):
-            await connected.gone(kind, obj["metadata"]["name"])
+            if obj["metadata"]["name"] != CONTACTS_SECRET:
+                await connected.gone(kind, obj["metadata"]["name"])
+    assert await connected.get(resources.SECRETS, CONTACTS_SECRET), "contacts' conversations outlive the Agent"
     assert (await connected.at_twilio()).sms_url == OLD
     assert await connected.control.offences() == []
 

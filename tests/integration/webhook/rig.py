@@ -19,7 +19,7 @@ from tests.integration.webhook import views
 from tests.integration.webhook.roads import Road
 from tests.integration.webhook.views import Manifest
 
-from switchboard.api.runtime import message_path
+from switchboard.api.runtime import SecretFiles, message_path
 from switchboard.kube.client import KubeApi
 from switchboard.kube.resources import (
     AGENT_REVISIONS,
@@ -153,7 +153,6 @@ class Rig:
                 {
                     "namespace": self.namespace,
                     "agent": "support",
-                    "agentUid": "uid-of-support",
                     "revision": revision,
                     "template": self.template,
                     "conversationLog": self.log,
@@ -321,6 +320,8 @@ async def rig(
         module,
         dsn,
     )
+    (built.secrets / SecretFiles.CONTACT_KEY).parent.mkdir(parents=True)
+    (built.secrets / SecretFiles.CONTACT_KEY).write_text("the key of contacts' names")
     if dsn is not None:
         built.log = {"backend": "Postgres", "postgres": {"secretRef": {"name": "db", "key": "dsn"}}}
         (built.secrets / "log").mkdir(parents=True)

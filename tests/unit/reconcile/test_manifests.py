@@ -42,12 +42,14 @@ def facts(name: str, *keys: str, allowed: bool = True) -> SecretFacts:
     return SecretFacts(name, allowed, frozenset(keys), f"uid-{name}/1")
 
 
-def made(spec: dict[str, Any], *, log: ConversationLogSpec | None = None, known: Any = None) -> list[dict[str, Any]]:
+def made(
+    spec: dict[str, Any], *, log: ConversationLogSpec | None = None, known: Any = None, contacts: str = "uid-1"
+) -> list[dict[str, Any]]:
     saved = revision("support-v1", **spec)
     log = log or ConversationLogSpec()
     uses = [*secrets.template_uses(saved.spec), *secrets.log_uses(log), secrets.connector_use("sms", "twilio")]
     known = known or {"twilio": facts("twilio", "accountSid", "authToken")}
-    return workloads.manifests(Revision(agent(), saved, log, uses, known, "key"), PLATFORM)
+    return workloads.manifests(Revision(agent(), saved, log, uses, known, contacts), PLATFORM)
 
 
 def test_a_script_on_one_pod() -> None:
@@ -128,10 +130,10 @@ def test_a_secret_that_is_not_allowed_is_mounted_by_nothing() -> None:
     objects = made(script(), known={"twilio": facts("twilio", "authToken", allowed=False)})
     [deployment] = [it for it in objects if it["kind"] == "Deployment"]
     [volume] = [it for it in deployment["spec"]["template"]["spec"]["volumes"] if it["name"] == "secrets"]
-    assert volume["projected"]["sources"] == []
+    assert [source["secret"]["name"] for source in volume["projected"]["sources"]] == ["switchboard-contacts"]
 
 
-@pytest.mark.parametrize("changed", ["configuration", "secret"])
+@pytest.mark.parametrize("changed", ["configuration", "secret", "contacts"])
 def test_what_pods_read_at_their_start_rolls_them(changed: str) -> None:
     def checksum(objects: list[dict[str, Any]]) -> str:
         [deployment] = [it for it in objects if it["kind"] == "Deployment"]
@@ -140,6 +142,8 @@ def test_what_pods_read_at_their_start_rolls_them(changed: str) -> None:
     before = checksum(made(script("one")))
     if changed == "configuration":
         assert checksum(made(script("two"))) != before
+    elif changed == "contacts":
+        assert checksum(made(script("one"), contacts="uid-2")) != before
     else:
         newer = SecretFacts("twilio", True, frozenset({"accountSid", "authToken"}), "uid-twilio/2")
         assert checksum(made(script("one"), known={"twilio": newer})) != before

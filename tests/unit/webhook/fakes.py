@@ -32,7 +32,6 @@ def config(**template: Any) -> WebhookConfig:
     return WebhookConfig(
         namespace="acme",
         agent="support",
-        agent_uid="uid",
         revision="support-v1",
         template=AgentTemplate.model_validate(content),
         conversation_log=ConversationLogSpec(),

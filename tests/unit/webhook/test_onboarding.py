@@ -21,6 +21,7 @@ from switchboard.webhook.intake import Taken
 from switchboard.webhook.onboarding import Onboarding, request_name
 from switchboard.webhook.requests import Asker, Decisions
 
+KEY = b"the namespace's"
 WELCOME = "A colleague will let you in."
 
 
@@ -81,7 +82,7 @@ class Door:
 
     def decide(self, decision: str, sender: str = ANN) -> None:
         """What the watch brings when a person decides."""
-        name = request_name("uid-sms", sender)
+        name = request_name(KEY, "uid-sms", sender)
         kept = self.kube.objects.setdefault(name, {"metadata": {"name": name, "resourceVersion": "1"}, "spec": {}})
         kept["spec"] = {"connector": "sms", "contact": sender, "decision": decision}
         self.decisions.put(AccessRequest.model_validate(kept))
@@ -92,7 +93,7 @@ class Door:
         await self.onboarding._report()
 
     def status(self, sender: str = ANN) -> Object:
-        return cast("Object", self.kube.objects[request_name("uid-sms", sender)]["status"])
+        return cast("Object", self.kube.objects[request_name(KEY, "uid-sms", sender)]["status"])
 
 
 @pytest.fixture
@@ -102,7 +103,7 @@ def open_door(tmp_path: Path) -> Callable[..., Door]:
         spec = {"policy": policy, "onboardingMessage": welcome, **access}
         built = connectors(tmp_path, manifest(access=spec))
         made = Onboarding(
-            cast("Any", kube), cast("Any", log), built, decisions, "acme", "support", revision=lambda: "support-v1"
+            cast("Any", kube), cast("Any", log), built, decisions, "acme", KEY, "support", revision=lambda: "support-v1"
         )
         built.on_change = made.reconsider
         return Door(kube, log, built, decisions, made)
@@ -140,7 +141,7 @@ async def test_who_was_told_by_another_pod_is_not_told_again(open_door: Callable
     door = open_door()
     await door.ask()
     await door.settle()
-    name = request_name("uid-sms", ANN)
+    name = request_name(KEY, "uid-sms", ANN)
     door.decisions.put(AccessRequest.model_validate(door.kube.objects[name]))
     door.log.announced.clear()
     await door.ask()
@@ -205,7 +206,7 @@ async def test_what_was_held_is_answered_turned_away_or_goes_on_waiting(
     door.decide(decision)
     await door.settle()
     assert (bool(door.log.released), bool(door.log.refused)) == (released, refused)
-    assert ("decidedTime" in door.kube.objects[request_name("uid-sms", ANN)].get("status", {})) == (
+    assert ("decidedTime" in door.kube.objects[request_name(KEY, "uid-sms", ANN)].get("status", {})) == (
         decision != "Pending"
     )
 

@@ -67,9 +67,10 @@ def test_the_count_of_those_who_wait_is_right_after_any_changes(changes: list[tu
 
 
 def test_a_requests_name_is_the_same_everywhere_and_holds_no_number() -> None:
-    assert request_name("uid", ANN) == request_name("uid", ANN)
-    assert request_name("uid", ANN) != request_name("other", ANN)
-    assert ANN[1:] not in request_name("uid", ANN)
+    name = request_name(b"key", "uid", ANN)
+    assert name == request_name(b"key", "uid", ANN)
+    assert len({name, request_name(b"other", "uid", ANN), request_name(b"key", "other", ANN)}) == 3
+    assert ANN[1:] not in name
 
 
 @pytest.mark.parametrize(
