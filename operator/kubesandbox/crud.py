@@ -16,7 +16,7 @@ from kubesandbox.store import Version
 
 if TYPE_CHECKING:
     from kubesandbox.kinds import Kind
-    from kubesandbox.strategy import Request
+    from kubesandbox.strategy import Request, Strategy
 
 GENERATED_NAME_TRIES = 8
 
@@ -62,7 +62,7 @@ def create(kind: Kind, obj: Object, request: Request, *, applied: bool = False) 
         obj.pop(key, None)
     strategy.prepare_create(obj, request)
     found = metadata.validate(meta, strategy.name_rule, namespaced=kind.namespaced)
-    if not strategy.custom:
+    if "core" in {strategy.checks_change, strategy.checks_whole}:
         found += metadata.unqualified(meta.get("finalizers"))
     found = strategy.validate_with(found, obj, request)
     if found:
@@ -137,7 +137,7 @@ def _settle(kind: Kind, obj: Object, old: Object, request: Request) -> Object:
             del obj["status"]
         obj = clone(obj)
         strategy.default(obj)
-        found = _of_metadata(obj["metadata"], old["metadata"])
+        found = _of_metadata(obj["metadata"], old["metadata"], strategy)
         found = strategy.validate_status_with(found, obj, old, request)
     else:
         strategy.default(obj)
@@ -149,8 +149,10 @@ def _settle(kind: Kind, obj: Object, old: Object, request: Request) -> Object:
         strategy.prepare_update(obj, old, request)
         if strategy.counts_generations and strategy.spec_changed(obj, old):
             meta["generation"] = old["metadata"].get("generation", 0) + 1
-        found = _of_metadata(meta, old["metadata"])
-        if strategy.data:
+        found = _of_metadata(meta, old["metadata"], strategy)
+        if strategy.checks_whole:
+            found += metadata.validate_prefix(meta, strategy.name_rule) + metadata.validate_common(meta)
+        if strategy.checks_whole == "core":
             found += metadata.unqualified(meta.get("finalizers"))
         found = strategy.validate_update_with(found, obj, old, request)
     if found:
@@ -158,10 +160,14 @@ def _settle(kind: Kind, obj: Object, old: Object, request: Request) -> Object:
     return obj
 
 
-def _of_metadata(meta: Object, old: Object) -> list[causes.Cause]:
-    """What is wrong with changed metadata, twice: rest.BeforeUpdate finds it, and every kind's own validation again."""
+def _of_metadata(meta: Object, old: Object, strategy: Strategy) -> list[causes.Cause]:
+    """What is wrong with changed metadata, as often as it is found: rest.BeforeUpdate looks twice, and the kind."""
     found = metadata.validate_update(meta, old)
-    return [*found, *found, *metadata.validate_common(meta)]
+    if strategy.checks_change:
+        found = [*found, *found]
+    if strategy.checks_change == "core":
+        found += metadata.unqualified(meta.get("finalizers"))
+    return found + metadata.validate_common(meta)
 
 
 _META = ("labels", "annotations", "finalizers", "ownerReferences")

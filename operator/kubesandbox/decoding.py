@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from kubesandbox import bodies, errors, metadata
+from kubesandbox.conversion import converted
 from kubesandbox.errors import StatusError
 from kubesandbox.objects import Json, Object, clone, dig
 from kubesandbox.schema import causes
@@ -187,13 +188,16 @@ def _typed(kind: Kind, config: Object, request: Request) -> Object:
     try:
         return receive(kind, clone(config), request)
     except StatusError as error:
-        if "cannot unmarshal" not in error.message:
+        _, told, text = error.message.partition(f" cannot be handled as a {kind.kind}: ")
+        if not told:
             raise
         meta = config.get("metadata") if isinstance(config.get("metadata"), dict) else {}
         at = f"{dig(meta, 'namespace') or ''}/{dig(meta, 'name') or ''}"
-        text = error.message.partition(": ")[2]
-        about = f"{at}; {kind.group}/{kind.version}, Kind={kind.kind}"
-        raise StatusError(500, "", f"failed to create typed patch object ({about}): {text}") from None
+        what = f"{kind.group}/{kind.version}, Kind={kind.kind}"
+        said = (
+            f"failed to convert new object ({at}; {what}) to proper version: unable to convert unstructured object to"
+        )
+        raise StatusError(500, "", f"{said} {what}: {converted(text)}") from None
 
 
 def check_addressed(kind: Kind, name: str, meta: Object, request: Request) -> None:

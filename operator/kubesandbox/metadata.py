@@ -64,12 +64,7 @@ def keep_old(metadata: Object, old: Mapping[str, Json]) -> None:
 
 def validate(metadata: Object, rule: names.NameRule, *, namespaced: bool) -> list[Cause]:
     """What is wrong with a new object's metadata."""
-    found: list[Cause] = []
-    prefix = metadata.get("generateName")
-    if prefix:
-        # A prefix may end in a dash, which the five characters then follow.
-        masked = prefix[:-1] + "a" if prefix.endswith("-") else prefix
-        found += [causes.invalid("metadata.generateName", prefix, text) for text in rule(masked)]
+    found = validate_prefix(metadata, rule)
     name = metadata.get("name")
     if not name:
         found.append(causes.required("metadata.name", "name or generateName is required"))
@@ -82,6 +77,16 @@ def validate(metadata: Object, rule: names.NameRule, *, namespaced: bool) -> lis
     elif metadata.get("namespace"):
         found.append(causes.forbidden("metadata.namespace", "not allowed on this type"))
     return found + validate_common(metadata)
+
+
+def validate_prefix(metadata: Object, rule: names.NameRule) -> list[Cause]:
+    """What is wrong with `generateName`."""
+    prefix = metadata.get("generateName")
+    if not prefix:
+        return []
+    # A prefix may end in a dash, which the five characters then follow.
+    masked = prefix[:-1] + "a" if prefix.endswith("-") else prefix
+    return [causes.invalid("metadata.generateName", prefix, text) for text in rule(masked)]
 
 
 def validate_common(metadata: Object) -> list[Cause]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from kubesandbox import bodies, decoding, errors, metadata
+from kubesandbox.conversion import converted
 from kubesandbox.errors import CauseBody, StatusError
 from kubesandbox.managers import schema_of
 from kubesandbox.objects import Json, Object, clone
@@ -95,25 +95,8 @@ def received(media: str, obj: Object, request: HttpRequest, kind: Kind, context:
         text = error.message.removeprefix(
             f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: '
         )
-        text = _converted(text) if media == STRATEGIC else text
+        text = converted(text) if media == STRATEGIC else text
         raise errors.invalid("", "", "", [causes.invalid("patch", shown, text)]) from None
-
-
-_UNMARSHAL = re.compile(r"json: cannot unmarshal (\w+) into Go (?:struct field \S+|value) of type (\S+)")
-_GO_KINDS = {"number": "int64", "array": "[]interface {}", "object": "map[string]interface {}"}
-
-
-def _converted(text: str) -> str:
-    """A decoder's complaint in the words of apimachinery's unstructured converter."""
-    match = _UNMARSHAL.fullmatch(text)
-    if match is None:
-        return text
-    found, wanted = _GO_KINDS.get(match[1], match[1]), match[2]
-    if wanted.startswith("[]"):
-        return f"cannot restore slice from {found}"
-    if wanted.startswith("map["):
-        return f"cannot restore map from {found}"
-    return f"cannot restore struct from: {found}" if wanted.startswith("v1.") else f"cannot convert {found} to {wanted}"
 
 
 def applied(kind: Kind, live: Object | None, config: Json, request: Request, *, force: bool) -> Object:

@@ -39,7 +39,10 @@ class Strategy:
     custom = False  # of a CustomResourceDefinition
     counts_generations = False
     has_status = False
-    data = False  # whose updates are validated as creates are, finalizers' names included
+    # How a kind's own validation looks at metadata, beside what is looked at for all kinds: a change to it, and the
+    # whole of it again. `core` wants qualified finalizers, `plain` does not, and nothing is not looking at all.
+    checks_change = "plain"
+    checks_whole = ""
     creates_on_update = False
     unconditional_update = True
     returns_deleted = False

@@ -15,6 +15,7 @@ GROUP = "rbac.authorization.k8s.io"
 class RoleStrategy(BuiltinStrategy):
     """Roles and ClusterRoles."""
 
+    checks_whole = "core"
     creates_on_update = True
     name_rule = staticmethod(names.path_segment)
 
@@ -58,6 +59,7 @@ _GO_ROLE_REF = {"APIGroup": "apiGroup", "Kind": "kind", "Name": "name"}  # the i
 class BindingStrategy(BuiltinStrategy):
     """RoleBindings and ClusterRoleBindings."""
 
+    checks_whole = "core"
     creates_on_update = True
     name_rule = staticmethod(names.path_segment)
 

@@ -21,6 +21,7 @@ MAX_DATA = 1024 * 1024
 class NamespaceStrategy(BuiltinStrategy):
     """Namespaces: deleted by the namespace controller once they are empty."""
 
+    checks_whole = "core"
     has_status = True
     name_rule = staticmethod(names.label)
     selectable = frozenset({"status.phase", "name"})
@@ -73,7 +74,7 @@ class NamespaceStrategy(BuiltinStrategy):
 class ConfigMapStrategy(BuiltinStrategy):
     """ConfigMaps."""
 
-    data = True
+    checks_whole = "core"
 
     def validate(self, obj: Object, request: Request) -> list[Cause]:
         found: list[Cause] = []
@@ -113,7 +114,7 @@ _ACCOUNT = "kubernetes.io/service-account.name"
 class SecretStrategy(BuiltinStrategy):
     """Secrets: `stringData` becomes data, data is base64, `type` never changes."""
 
-    data = True
+    checks_whole = "core"
     selectable = frozenset({"type"})
 
     def default(self, obj: Object) -> None:
@@ -180,12 +181,14 @@ def _fill_token(secret: Object, request: Request) -> None:
 class ServiceAccountStrategy(BuiltinStrategy):
     """ServiceAccounts."""
 
+    checks_whole = "core"
     returns_deleted = True
 
 
 class EventStrategy(BuiltinStrategy):
     """Events."""
 
+    checks_change = ""
     creates_on_update = True
     selectable = frozenset(
         {
@@ -259,6 +262,7 @@ def to_core_event(obj: Object) -> Object:
 class NewEventStrategy(EventStrategy):
     """Events of events.k8s.io."""
 
+    checks_change = "core"
     selectable = EventStrategy.selectable | {
         field.replace("involvedObject", "regarding") for field in EventStrategy.selectable
     }
@@ -279,6 +283,7 @@ class NewEventStrategy(EventStrategy):
 class LeaseStrategy(BuiltinStrategy):
     """Leases."""
 
+    checks_change = "plain"
     unconditional_update = False
     creates_on_update = True
 
@@ -300,6 +305,7 @@ class LeaseStrategy(BuiltinStrategy):
 class NodeStrategy(BuiltinStrategy):
     """Nodes."""
 
+    checks_whole = "core"
     has_status = True
     selectable = frozenset({"spec.unschedulable"})
 
@@ -310,6 +316,7 @@ class NodeStrategy(BuiltinStrategy):
 class ClaimStrategy(BuiltinStrategy):
     """PersistentVolumeClaims."""
 
+    checks_whole = "core"
     has_status = True
     returns_deleted = True
 

@@ -18,6 +18,7 @@ from kubesandbox.strategy import Request
 class EndpointsStrategy(BuiltinStrategy):
     """Endpoints."""
 
+    checks_whole = "core"
     creates_on_update = True
 
     def default(self, obj: Object) -> None:
@@ -48,6 +49,8 @@ class EndpointsStrategy(BuiltinStrategy):
 class EndpointSliceStrategy(BuiltinStrategy):
     """EndpointSlices."""
 
+    checks_change = ""
+    checks_whole = "core"
     counts_generations = True
 
     def default(self, obj: Object) -> None:

@@ -15,6 +15,7 @@ from kubesandbox.strategy import Request
 class IngressStrategy(BuiltinStrategy):
     """Ingresses."""
 
+    checks_whole = "core"
     counts_generations = True
     has_status = True
 
@@ -119,6 +120,7 @@ class NetworkPolicyStrategy(BuiltinStrategy):
 class IngressClassStrategy(BuiltinStrategy):
     """IngressClasses."""
 
+    checks_whole = "core"
     counts_generations = True
 
     def validate(self, obj: Object, request: Request) -> list[Cause]:

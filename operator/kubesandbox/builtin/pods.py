@@ -18,6 +18,7 @@ _PRIORITIES = {"": 0, "system-cluster-critical": 2_000_000_000, "system-node-cri
 class PodStrategy(BuiltinStrategy):
     """Pods."""
 
+    checks_whole = "core"
     has_status = True
     status_keeps = ("ownerReferences",)
     counts_generations = True

@@ -23,6 +23,7 @@ PERCENT = (
 class DisruptionBudgetStrategy(BuiltinStrategy):
     """PodDisruptionBudgets."""
 
+    checks_change = ""
     unconditional_update = False
     counts_generations = True
     has_status = True

@@ -26,7 +26,6 @@ class ServiceStrategy(BuiltinStrategy):
     """Services."""
 
     creates_on_update = True
-    data = True
     has_status = True
     name_rule = staticmethod(names.label)  # RelaxedServiceNameValidation
     returns_deleted = True
@@ -44,7 +43,7 @@ class ServiceStrategy(BuiltinStrategy):
             port.setdefault("protocol", "TCP")
             if port.get("targetPort") in (None, 0, ""):
                 port["targetPort"] = port.get("port")
-        if spec["type"] in {"NodePort", "LoadBalancer"} or (spec["type"] == "ClusterIP" and spec.get("externalIPs")):
+        if _accessible(spec):
             spec.setdefault("externalTrafficPolicy", "Cluster")
         if spec["type"] != "ExternalName":
             spec.setdefault("internalTrafficPolicy", "Cluster")
@@ -124,10 +123,20 @@ class ServiceStrategy(BuiltinStrategy):
         if before and before != after and obj["spec"]["type"] != "ExternalName":
             text = "may not change once set"
             found.append(causes.invalid("spec.clusterIPs[0]", obj["spec"].get("clusterIPs") or [after], text))
+        old_class, new_class = (it["spec"].get("loadBalancerClass") for it in (old, obj))
+        if {old["spec"]["type"], obj["spec"]["type"]} == {"LoadBalancer"} and old_class != new_class:
+            found.append(causes.invalid("spec.loadBalancerClass", new_class, "may not change once set"))
         return found + self.validate(obj, request)
 
     def fields(self, obj: Object) -> Mapping[str, str]:
         return {"spec.clusterIP": obj["spec"].get("clusterIP", ""), "spec.type": obj["spec"].get("type", "")}
+
+
+def _accessible(spec: Object) -> bool:
+    """Whether a Service can be reached from outside the cluster."""
+    return spec["type"] in {"NodePort", "LoadBalancer"} or (
+        spec["type"] == "ClusterIP" and bool(spec.get("externalIPs"))
+    )
 
 
 def _drop_unneeded(spec: Object, before: Object) -> None:
@@ -138,16 +147,18 @@ def _drop_unneeded(spec: Object, before: Object) -> None:
         for port in spec.get("ports") or ():
             if port.get("nodePort") in ports:
                 port.pop("nodePort", None)
-        if spec.get("externalTrafficPolicy") == before.get("externalTrafficPolicy"):
-            spec.pop("externalTrafficPolicy", None)
+    if _accessible(before) and not _accessible(spec):
+        _drop_same(spec, before, "externalTrafficPolicy")
     if spec["type"] != "LoadBalancer" and before["type"] == "LoadBalancer":
-        for key in ("allocateLoadBalancerNodePorts", "loadBalancerClass"):
-            if spec.get(key) == before.get(key):
-                spec.pop(key, None)
+        _drop_same(spec, before, "allocateLoadBalancerNodePorts", "loadBalancerClass")
     if spec["type"] == "ExternalName" and before["type"] != "ExternalName":
-        for key in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"):
-            if spec.get(key) == before.get(key):
-                spec.pop(key, None)
+        _drop_same(spec, before, "clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy")
+
+
+def _drop_same(spec: Object, before: Object, *keys: str) -> None:
+    for key in keys:
+        if spec.get(key) == before.get(key):
+            spec.pop(key, None)
 
 
 def _service_ports(ports: list[Object]) -> tuple[list[Cause], list[Cause]]:

@@ -14,6 +14,7 @@ class BuiltinStrategy(Strategy):
     """A kind whose type is in `types.json`; the catalog says which."""
 
     type_name = ""
+    checks_change = "core"
     status_keeps: tuple[str, ...] = ()
     printed: Columns = DEFAULT
 

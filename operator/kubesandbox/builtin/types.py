@@ -152,6 +152,16 @@ def zero(spec: FieldSpec) -> Json:
     return {"string": "", "boolean": False, "quantity": "0"}.get(kind, 0)
 
 
+@cache
+def _structs() -> frozenset[str]:
+    return frozenset(".".join(name.rsplit(".", 2)[1:]) for name in specs())
+
+
+def is_struct(name: str) -> bool:
+    """Whether a Go name, `v1.ServiceSpec`, is a struct's."""
+    return name in _structs()
+
+
 def object_meta(kind: str, value: Json, unknown: list[str]) -> Object:
     """A `metadata` as ObjectMeta keeps it; `kind` is whose it is, or nothing where it is decoded by itself."""
     if not isinstance(value, dict):

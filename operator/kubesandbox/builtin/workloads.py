@@ -181,6 +181,7 @@ class ReplicaSetStrategy(WorkloadStrategy):
 class JobStrategy(BuiltinStrategy):
     """Jobs: the server makes their selector and labels their pods with it."""
 
+    checks_whole = "core"
     counts_generations = True
     has_status = True
     propagation = "Orphan"  # batch/v1 keeps what batch/v1beta1's clients expect

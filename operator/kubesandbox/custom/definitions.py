@@ -28,6 +28,7 @@ CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 class DefinitionStrategy(BuiltinStrategy):
     """CustomResourceDefinition itself."""
 
+    checks_change = "plain"
     counts_generations = True
     unconditional_update = False
     has_status = True

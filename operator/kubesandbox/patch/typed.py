@@ -271,7 +271,10 @@ def _located(value: JSON, root: Type, path: str) -> tuple[str, JSON]:
             type_ = type_.of(key or name) or ANY
         else:
             value = value[int(index)] if isinstance(value, list) else None
-            elements.append(f"i:{index}" if type_.list_kind == "atomic" else item_element(value, type_))
+            try:
+                elements.append(f"i:{index}" if type_.list_kind == "atomic" else item_element(value, type_))
+            except InvalidFieldsError as wrong:
+                raise InvalidFieldsError(f"{show(elements)}: element {index}: {wrong}") from None
             type_ = type_.element or ANY
     return show(elements), value
 

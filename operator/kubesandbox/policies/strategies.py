@@ -43,6 +43,8 @@ def _rules(constraints: Object, path: str) -> Iterator[Cause]:
 class PolicyStrategy(BuiltinStrategy):
     """ValidatingAdmissionPolicies."""
 
+    checks_change = ""
+    checks_whole = "plain"
     unconditional_update = False
     counts_generations = True
     has_status = True
@@ -147,6 +149,8 @@ ACTIONS = ["Audit", "Deny", "Warn"]
 class BindingStrategy(BuiltinStrategy):
     """ValidatingAdmissionPolicyBindings."""
 
+    checks_change = ""
+    checks_whole = "plain"
     unconditional_update = False
     counts_generations = True
 
