@@ -12,7 +12,7 @@ from switchboard.controller import metrics
 from switchboard.controller.store import Store
 from switchboard.kube import events
 from switchboard.kube.client import KubeApi
-from switchboard.kube.errors import Conflict, Forbidden, Invalid, KubeError, NotFound
+from switchboard.kube.errors import Conflict, Forbidden, Invalid, KubeError, NotFound, Unavailable
 from switchboard.kube.resources import EVENTS, ROLE_BINDINGS, Object, ResourceType
 from switchboard.reconcile.compare import ANNOTATION_APPLIED, as_wanted, stamped
 from switchboard.reconcile.conditions import timestamp
@@ -96,14 +96,17 @@ class Applier:
         self._store.put(resource, created)
         return created
 
-    async def remove(self, resource: ResourceType, namespace: str, name: str, *, if_unchanged: bool = False) -> bool:
-        """Deletes an object of ours, if it is known to be there: that very one, or that very version of it.
+    async def remove(
+        self, resource: ResourceType, namespace: str, name: str, *, owner: str | None, if_unchanged: bool = False
+    ) -> bool:
+        """Deletes an object that `owner` (a uid; None: whoever) has, if it is known to be there: that very one, or
+        that very version of it.
 
         Raises:
-            Conflict: it is still there, and what is known of it is up to date now.
+            KubeError: it is still there, and what is known of it is up to date now; or nobody can say.
         """
         known = self._store.get(resource, namespace, name)
-        if known is None:
+        if known is None or not (owner is None or _is_of(owner, known)):
             return False
         uid = known["metadata"]["uid"]
         version = str(known["metadata"]["resourceVersion"]) if if_unchanged else None
@@ -112,7 +115,7 @@ class Applier:
             metrics.WRITES.labels("delete", resource.plural).inc()
         except NotFound:
             pass
-        except Conflict:
+        except (Conflict, Unavailable):  # Unavailable: it may have been deleted, and only the answer was lost
             if await self._is_there(resource, namespace, name, uid):
                 raise
         self._store.remove(resource, namespace, name, uid)
@@ -207,12 +210,16 @@ def check_owner(resource: ResourceType, wanted: Object, observed: Object) -> Non
     owner = next((it for it in wanted["metadata"].get("ownerReferences", ()) if it.get("controller")), None)
     if owner is None:
         return
-    references = observed["metadata"].get("ownerReferences") or ()
-    if any(it.get("uid") == owner["uid"] for it in references):
+    if _is_of(owner["uid"], observed):
         return
+    references = observed["metadata"].get("ownerReferences") or ()
     name, namespace = wanted["metadata"]["name"], wanted["metadata"]["namespace"]
     other = next((f"the {it['kind']} {it['name']}" for it in references if it.get("controller")), "somebody else")
     raise NotOurs(
         f"The {resource.kind} {name} exists in the namespace {namespace} and belongs to {other}, not to the "
         f"{owner['kind']} {owner['name']}. Delete or rename it: what is not ours is not changed."
     )
+
+
+def _is_of(owner: str, obj: Object) -> bool:
+    return any(it.get("uid") == owner for it in obj["metadata"].get("ownerReferences") or ())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from switchboard.api.agent import Agent
+from switchboard.api.agent import Agent, AgentRevision
 from switchboard.api.reasons import AgentReason
 from switchboard.controller.applying import NotOurs
 from switchboard.controller.context import AGENT, Context
@@ -82,11 +82,15 @@ class Making:
         made[what] = known
         return None
 
-    async def unmake(self, agent: Agent, revision: str) -> None:
-        """Removes what runs a revision."""
-        self._made.get(_key(agent), {}).pop(revision, None)
+    async def unmake(self, agent: Agent, name: str, revision: AgentRevision | None) -> bool:
+        """Removes what runs a revision (None: which is gone), or what an attempt left; whether there was anything."""
+        namespace, owner = agent.metadata.namespace, revision.metadata.uid if revision is not None else None
+        self._made.get(_key(agent), {}).pop(name, None)
+        found = False
         for resource in OF_REVISION:
-            await self._context.applier.remove(resource, agent.metadata.namespace, revision)
+            if self._context.store.get(resource, namespace, name) is not None:
+                found |= await self._context.applier.remove(resource, namespace, name, owner=owner)
+        return found
 
     def forget(self, key: Key) -> None:
         """An Agent is gone."""

@@ -12,14 +12,15 @@ import pytest
 from switchboard.controller.applying import Applier
 from switchboard.controller.store import Store
 from switchboard.kube import resources
-from switchboard.kube.errors import Conflict, NotFound
+from switchboard.kube.errors import Conflict, KubeError, NotFound, Unavailable
 
 
 class Api:
-    """A cluster that has `there`, and finds a conflict with whatever is to be deleted."""
+    """A cluster that has `there`, and finds a conflict, or another error, with whatever is to be deleted."""
 
-    def __init__(self, there: dict[str, Any] | None) -> None:
+    def __init__(self, there: dict[str, Any] | None, error: KubeError | None = None) -> None:
         self.there = there
+        self.error = error or Conflict("the object has been modified")
         self.asked: list[dict[str, Any]] = []
 
     async def get(self, *_: Any) -> dict[str, Any]:
@@ -33,11 +34,13 @@ class Api:
 
     async def delete(self, *_: Any, **preconditions: Any) -> None:
         self.asked.append(preconditions)
-        raise Conflict("the object has been modified")
+        raise self.error
 
 
 def revision(version: str, uid: str = "u1") -> dict[str, Any]:
-    return {"metadata": {"name": "support-v1", "namespace": "acme", "uid": uid, "resourceVersion": version}}
+    owner = {"kind": "Agent", "name": "support", "uid": "a1"}
+    metadata = {"name": "support-v1", "namespace": "acme", "uid": uid, "resourceVersion": version}
+    return {"metadata": {**metadata, "ownerReferences": [owner]}}
 
 
 def applier(api: Api) -> tuple[Applier, Store]:
@@ -46,8 +49,8 @@ def applier(api: Api) -> tuple[Applier, Store]:
     return Applier(api, store, instance="operator"), store  # type: ignore[arg-type]
 
 
-async def remove(made: Applier, *, if_unchanged: bool) -> bool:
-    return await made.remove(resources.AGENT_REVISIONS, "acme", "support-v1", if_unchanged=if_unchanged)
+async def remove(made: Applier, *, if_unchanged: bool, owner: str | None = "a1") -> bool:
+    return await made.remove(resources.AGENT_REVISIONS, "acme", "support-v1", owner=owner, if_unchanged=if_unchanged)
 
 
 @pytest.mark.parametrize("if_unchanged", [True, False])
@@ -61,8 +64,25 @@ async def test_what_could_not_be_deleted_stays_known_and_is_tried_again(version:
     assert store.get(resources.AGENT_REVISIONS, "acme", "support-v1") == revision(version)
 
 
-async def test_what_went_meanwhile_is_forgotten() -> None:
-    made, store = applier(Api(None))
+async def test_what_could_not_be_deleted_stays_known_whatever_was_said() -> None:
+    made, store = applier(Api(revision("7"), Unavailable("etcdserver: leader changed")))
+    with pytest.raises(Unavailable):
+        await remove(made, if_unchanged=False)
+    assert store.get(resources.AGENT_REVISIONS, "acme", "support-v1") == revision("7")
+
+
+async def test_what_somebody_else_has_is_left_alone() -> None:
+    api = Api(revision("7"))
+    made, _ = applier(api)
+    assert not await remove(made, if_unchanged=False, owner="another")
+    assert api.asked == []
+    with pytest.raises(Conflict):
+        await remove(made, if_unchanged=False, owner=None)
+
+
+@pytest.mark.parametrize("error", [Conflict("changed"), NotFound("gone"), Unavailable("etcdserver: request timed out")])
+async def test_what_went_meanwhile_or_with_a_lost_answer_is_forgotten(error: KubeError) -> None:
+    made, store = applier(Api(None, error))
     told = []
     made.wrote = lambda _, old, new: told.append((old, new))
     assert await remove(made, if_unchanged=True)
