@@ -58,16 +58,17 @@ class OnCluster:
 
     async def seen(self) -> None:
         """Each log's index has every object in the version that the API server has."""
+        wanted = {}
         for resource in (CONVERSATIONS, EXECUTIONS, MESSAGES):
             listing = await self.api.list(resource, self.namespace)
-            wanted = {
+            wanted[resource] = {
                 item["metadata"]["name"]: int(item["metadata"]["resourceVersion"])
                 for item in listing.items
                 if item["metadata"]["labels"]["switchboard.dev/agent"] == "support"
             }
-            for log in self.logs:
-                if log._agent == "support":
-                    await _knows(log, resource, wanted)
+        for log in self.logs:
+            if log._agent == "support":
+                await _knows(log, wanted)
 
 
 def _mortal(dying: Dying, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
@@ -77,7 +78,7 @@ def _mortal(dying: Dying, method: Callable[..., Awaitable[Any]]) -> Callable[...
     return write
 
 
-async def _knows(log: ResourcesLog, resource: ResourceType, wanted: dict[str, int]) -> None:
+async def _knows(log: ResourcesLog, wanted: dict[ResourceType, dict[str, int]]) -> None:
     heard = asyncio.Event()
     index = log._index
     put, remove = index.put, index.remove
@@ -90,13 +91,14 @@ async def _knows(log: ResourcesLog, resource: ResourceType, wanted: dict[str, in
         remove(*arguments)
         heard.set()
 
+    def behind(resource: ResourceType, there: dict[str, int]) -> bool:
+        kept = index._kept(resource)
+        older = any(name not in kept or kept[name].version < at for name, at in there.items())
+        return older or bool(kept.keys() - there.keys())
+
     with mock.patch.object(index, "put", heard_put), mock.patch.object(index, "remove", heard_remove):
-        async with asyncio.timeout(10):
-            while True:
-                kept = index._kept(resource)
-                behind = any(name not in kept or kept[name].version < at for name, at in wanted.items())
-                if not behind and not kept.keys() - wanted.keys():
-                    return
+        async with asyncio.timeout(30):
+            while any(behind(resource, there) for resource, there in wanted.items()):
                 heard.clear()
                 await heard.wait()
 

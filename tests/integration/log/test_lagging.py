@@ -52,7 +52,7 @@ async def knows(world: World, log: ConversationLog, resource: ResourceType) -> N
     assert isinstance(store, on_cluster.OnCluster)
     listing = await store.api.list(resource, store.namespace)
     wanted = {item["metadata"]["name"]: int(item["metadata"]["resourceVersion"]) for item in listing.items}
-    await on_cluster._knows(log, resource, wanted)  # type: ignore[arg-type]
+    await on_cluster._knows(log, {resource: wanted})  # type: ignore[arg-type]
 
 
 async def test_news_of_a_reply_that_a_pod_has_not_heard_of_is_applied(resources: World) -> None:
