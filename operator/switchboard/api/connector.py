@@ -149,13 +149,17 @@ class ChannelStatus(Model):
     """`Connected`, or why not."""
 
 
+REQUESTED_MAX = 256
+"""Characters that a status has room for."""
+
+
 class LastTest(Model):
     """The answer to the annotation `switchboard.dev/test`."""
 
     time: datetime
     """When it ran."""
-    requested: str
-    """The annotation's value."""
+    requested: str = Field(max_length=REQUESTED_MAX)
+    """The annotation's value; of a longer one its beginning, and 16 digits of its SHA-256."""
     succeeded: bool
     """Whether the connector is connected."""
     message: str = ""

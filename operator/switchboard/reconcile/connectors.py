@@ -5,11 +5,12 @@ One chain of checks; the first that fails names the state.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from switchboard.api.connector import TwilioConnector
+from switchboard.api.connector import REQUESTED_MAX, TwilioConnector
 from switchboard.api.meta import ANNOTATION_TEST, Channel
 from switchboard.api.reasons import ConditionType, ConnectorReason
 from switchboard.reconcile.agents import Decision
@@ -335,7 +336,7 @@ def _test(connector: TwilioConnector, conditions: Conditions, now: datetime) -> 
         return last.manifest() if last is not None else None
     return {
         "time": timestamp(now),
-        "requested": connector.metadata.annotations[ANNOTATION_TEST],
+        "requested": _requested(connector),
         "succeeded": ready.status == "True",
         "message": ready.message,
     }
@@ -343,9 +344,16 @@ def _test(connector: TwilioConnector, conditions: Conditions, now: datetime) -> 
 
 def test_requested(connector: TwilioConnector) -> bool:
     """Whether a check was asked for that was not answered yet."""
-    requested = connector.metadata.annotations.get(ANNOTATION_TEST)
-    last = connector.status.last_test
+    requested, last = _requested(connector), connector.status.last_test
     return requested is not None and (last is None or last.requested != requested)
+
+
+def _requested(connector: TwilioConnector) -> str | None:
+    """The annotation's value, of which no more is kept than a status has room for: an annotation may have 256 KiB."""
+    value = connector.metadata.annotations.get(ANNOTATION_TEST)
+    if value is None or len(value) <= REQUESTED_MAX:
+        return value
+    return f"{value[: REQUESTED_MAX - 17]}…{hashlib.sha256(value.encode()).hexdigest()[:16]}"
 
 
 def repaired(write: Write, connector: TwilioConnector) -> Event:

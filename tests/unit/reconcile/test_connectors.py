@@ -183,6 +183,18 @@ def test_a_check_that_was_asked_for_is_answered_once_it_is_decided() -> None:
     assert (answer["requested"], answer["succeeded"]) == ("now", True)
 
 
+def test_a_check_that_was_asked_for_in_many_words_is_answered_once_and_in_few() -> None:
+    seen_url = seen(found=found(URL))
+    asked = connector(annotations={"switchboard.dev/test": "now" * 50_000})
+    answer: Any = decide(asked, seen_url, NOW).status["lastTest"]
+    assert len(answer["requested"]) == 256
+    again = connector(annotations=asked.metadata.annotations, status={**asked.status.manifest(), "lastTest": answer})
+    assert decide(again, seen_url, NOW + timedelta(hours=1)).status["lastTest"] == answer
+    other = connector(annotations={"switchboard.dev/test": "now" * 50_001}, status=again.status.manifest())
+    other_answer: Any = decide(other, seen_url, NOW).status["lastTest"]
+    assert other_answer["requested"] != answer["requested"]
+
+
 def test_new_credentials_that_all_pods_run_with_are_told_once() -> None:
     status = {**REGISTERED, "credentialsVersion": "uid/1"}
     told = decide(connector(status=status), seen(found=found(URL), credentials_version="uid/2"), NOW)
