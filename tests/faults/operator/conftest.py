@@ -75,7 +75,7 @@ class Tenant:
         version = "v1" if kind == "Secret" else "switchboard.dev/v1alpha1"
         return {"apiVersion": version, "kind": kind, "metadata": {"name": name, "namespace": self.namespace}, **content}
 
-    async def apply(self) -> None:
+    async def apply(self, revision: str = "v1") -> None:
         """What people apply."""
         credentials = self._manifest(
             "Secret", "twilio", stringData={"accountSid": self.account, "authToken": self.token}
@@ -83,7 +83,7 @@ class Tenant:
         credentials["metadata"]["labels"] = {"switchboard.dev/use": "true"}
         spec = {"credentials": {"secretRef": {"name": "twilio"}}, "fromNumber": self.number}
         template = {
-            "name": "v1",
+            "name": revision,
             "engine": {"script": {"fallback": "Hello."}},
             "connectors": [{"name": "sms"}],
             "webhook": {"replicas": 0},

@@ -33,6 +33,7 @@ class Spoil:
     at: int = -1
     kind: Kind = "failed"
     writes_only: bool = False
+    deletes_only: bool = False
     seen: list[str] = field(default_factory=list)
     struck: str = ""
     then: Callable[[], Awaitable[None]] | None = None
@@ -67,6 +68,8 @@ class Proxy:
     def _chosen(self, request: web.Request) -> Spoil | None:
         for spoil in self.spoils:
             if f"/{spoil.tenant}" not in request.path or (spoil.writes_only and request.method == "GET"):
+                continue
+            if spoil.deletes_only and request.method != "DELETE":
                 continue
             spoil.seen.append(f"{request.method} {request.path}")
             if len(spoil.seen) - 1 == spoil.at and not spoil.struck:
