@@ -152,7 +152,7 @@ class Connection(asyncio.Protocol):
             posted, taken = found
             self._needs = 0
             self._buffer = self._buffer[taken:]
-            self.task = self._all.loop.create_task(self._answer(posted))
+            self.task = self._all.loop.create_task(self._answer(posted), name="request")
 
     def _no_timer(self) -> None:
         if self._timer is not None:

@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import cast
 
 import asyncpg
+import orjson
 from pydantic import TypeAdapter
-from pydantic_core import PydanticSerializationError, to_json
 
 from switchboard.api.conversation import ExecutionError, ExecutionState, MessageState, Step, Usage
 from switchboard.api.meta import Channel
@@ -137,8 +137,8 @@ def attributes(given: Mapping[str, str]) -> str | None:
     if not given:
         return None
     try:
-        text = to_json(given).decode()
-    except PydanticSerializationError:  # a lone surrogate
+        text = orjson.dumps(given).decode()
+    except orjson.JSONEncodeError:  # a lone surrogate
         return json.dumps(bounds.attributes(given))
     # Most are small, and hold nothing that `bounds` would cut or replace.
     small = len(text) <= bounds.ATTRIBUTE_MAX and len(given) <= bounds.ATTRIBUTES_MAX

@@ -112,7 +112,7 @@ def _media(parameters: Mapping[str, str]) -> list[Media]:
 
 def _add_whatsapp(message: InboundMessage, parameters: Mapping[str, str]) -> None:
     get = parameters.get
-    if "Latitude" in parameters:
+    if get("Latitude"):
         message.location = _location(parameters)
     if get("ButtonText") or get("ButtonPayload"):
         message.button = Button(get("ButtonText", ""), get("ButtonPayload", ""))
