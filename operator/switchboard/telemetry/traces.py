@@ -69,13 +69,28 @@ def shut_down() -> None:
 
 @contextmanager
 def span(name: str, trace_id: str | None, attributes: Attributes) -> Iterator[None]:
-    """A span of the trace `trace_id` (32 hexadecimal digits) around the block; nothing where traces are off."""
+    """A span of the trace `trace_id` (32 hexadecimal digits) around the block; nothing where traces are off.
+
+    Of an error it tells the type, and not the text: a library's may hold a number or a key.
+    """
     if not _provider:
         yield
         return
+    from opentelemetry.trace import StatusCode
+
     tracer = _provider[0].get_tracer("switchboard")
-    with tracer.start_as_current_span(name, context=_parent(trace_id), attributes=attributes):
-        yield
+    with tracer.start_as_current_span(
+        name,
+        context=_parent(trace_id),
+        attributes=attributes,
+        record_exception=False,
+        set_status_on_exception=False,
+    ) as begun:
+        try:
+            yield
+        except Exception as error:
+            begun.set_status(StatusCode.ERROR, type(error).__name__)
+            raise
 
 
 def mark(name: str, trace_id: str | None, seconds: float, attributes: Attributes) -> None:
