@@ -36,7 +36,7 @@ def receive(kind: Kind, obj: Json, request: Request, repeated: Sequence[str] = (
     doubled = metadata.dedup_owners(meta)
     if doubled:
         request.warnings.append(doubled)
-    report_unknown(kind, unknown, request)
+    report_unknown(kind.kind, kind.version, unknown, request)
     return obj
 
 
@@ -78,15 +78,14 @@ def _paths(value: Json, path: str) -> Iterator[str]:
 _TOLD = ("duplicate field ", "unknown field ", "yaml: ")  # what else strict decoding finds, in its own words
 
 
-def report_unknown(kind: Kind, unknown: list[str], request: Request) -> None:
+def report_unknown(kind: str, version: str, unknown: list[str], request: Request) -> None:
     """Refuse, warn of, or ignore fields that the kind does not have, as `fieldValidation` asks."""
     said = [path if path.startswith(_TOLD) else f'unknown field "{path}"' for path in dict.fromkeys(unknown)]
     if not said or request.field_validation == "Ignore":
         return
     if request.field_validation == "Strict":
         raise errors.bad_request(
-            f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: '
-            f"strict decoding error: {', '.join(said)}"
+            f'{kind} in version "{version}" cannot be handled as a {kind}: strict decoding error: {", ".join(said)}'
         )
     request.warnings += said
 

@@ -251,7 +251,8 @@ class Resources:
         table = self._cluster.store.table(*kind.table_key)
         ahead = int(options.revision or 0) > self._cluster.store.revision
         if ahead and options.initial_events:
-            raise errors.too_large_resource_version(int(options.revision), self._cluster.store.revision)
+            late = errors.too_large_resource_version(int(options.revision), self._cluster.store.revision)
+            return Stream(_only(watch.line("ERROR", orjson.dumps(late.body))))
         timeout = options.timeout or MIN_WATCH_SECONDS * (1 + self._random.random())
         hostility = self._cluster.hostility
         end = hostility.watch_end() if hostility else None
@@ -261,6 +262,11 @@ class Resources:
         encode, bookmark = _encoders(kind, how, request.param("includeObject") or "")
         chunks: AsyncIterator[bytes] = watch.stream(watcher, asked, encode, bookmark)
         return Stream(chunks, content_type="application/json;stream=watch" if how.stream else "application/json")
+
+
+async def _only(line: bytes) -> AsyncIterator[bytes]:
+    """A stream of one event."""
+    yield line
 
 
 def _quoted(text: str) -> str:

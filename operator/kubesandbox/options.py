@@ -115,6 +115,11 @@ def _check_list(options: ListOptions) -> None:
     found: list[causes.Cause] = []
     match, revision = options.match, options.revision
     if options.watch:
+        by_default = options.initial_events is None and revision in {"", "0"}  # SetListOptionsDefaults
+        if options.token and (match or by_default):
+            found.append(
+                causes.forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided")
+            )
         if match and options.initial_events is None:
             found.append(
                 causes.forbidden(

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from kubesandbox import bodies, crud, decoding, errors, options, rendering
+from kubesandbox import bodies, crud, decoding, errors, options, rendering, tables
 from kubesandbox.builtin import types
+from kubesandbox.negotiation import Accepted
 from kubesandbox.objects import Json, Object, child, clone, dig
 from kubesandbox.patching import APPLY, patch_type, patched
 from kubesandbox.schema import causes
@@ -68,18 +69,19 @@ class ScaleHandler:
         version = crud.get(kind, context, info.name)
         current = scale_of(kind, crud.view(kind, version))
         if info.verb == "get":
-            return rendering.answer(orjson.dumps(current), how)
+            return _shown(current, how, request)
         wanted = self._wanted(kind, info, request, context, current)
         replicas = _replicas(kind, wanted, info.name)
         obj = clone(crud.view(kind, version))
         path = paths(kind)[0]
         child(obj, *path[:-1])[path[-1]] = replicas
-        given = dig(wanted, "metadata", "resourceVersion")
-        if given:
-            obj["metadata"]["resourceVersion"] = given
+        for key in ("resourceVersion", "uid"):
+            given = dig(wanted, "metadata", key)
+            if given:
+                obj["metadata"][key] = given
         context.subresource = ""
         outcome = crud.update(kind, info.name, obj, context)
-        return rendering.answer(orjson.dumps(scale_of(kind, crud.view(kind, outcome.version))), how)
+        return _shown(scale_of(kind, crud.view(kind, outcome.version)), how, request)
 
     def _wanted(self, kind: Kind, info: RequestInfo, request: HttpRequest, context: Request, current: Object) -> Json:
         if info.verb == "update":
@@ -101,6 +103,7 @@ class ScaleHandler:
             raise errors.bad_request(
                 f"the name of the object ({name}) does not match the name on the URL ({info.name})"
             )
+        decoding.check_namespace(kind, dict(wanted.get("metadata") or {}), context)
         unknown: list[str] = []
         try:
             made = types.decoder(TYPE)(wanted, "", unknown)
@@ -109,8 +112,27 @@ class ScaleHandler:
                 shown = [causes.invalid("patch", causes.go_json(wanted), str(error))]
                 raise errors.invalid("", "", "", shown) from None
             raise errors.bad_request(f'Scale in version "v1" cannot be handled as a Scale: {error}') from None
-        decoding.report_unknown(kind, unknown, context)
+        decoding.report_unknown("Scale", "v1", unknown, context)
         return made
+
+
+_COLUMNS: tables.Columns = (
+    tables.NAME,
+    tables.Column("Desired", lambda obj: dig(obj, "spec", "replicas") or 0, "integer"),
+    tables.Column("Available", lambda obj: dig(obj, "status", "replicas") or 0, "integer"),
+    tables.AGE,
+)
+
+
+def _shown(scale: Object, how: Accepted, request: HttpRequest) -> Answer:
+    """A Scale as asked for."""
+    if how.shape == "Table":
+        meta = {"resourceVersion": scale["metadata"]["resourceVersion"]}
+        body = tables.table([scale], _COLUMNS, request.param("includeObject") or "", meta, version=how.version)
+        return rendering.answer(orjson.dumps(body), how)
+    if how.shape:
+        return rendering.answer(orjson.dumps(tables.partial(scale, how.version)), how)
+    return rendering.answer(orjson.dumps(scale), how)
 
 
 def _replicas(kind: Kind, wanted: Object, name: str) -> int:

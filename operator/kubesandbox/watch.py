@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable
@@ -16,6 +17,7 @@ from kubesandbox.store import Event, Table, Version, at_revision
 
 QUEUE = 20_000  # a watcher this far behind is cut off and has to list again
 BOOKMARK_SECONDS = 60.0
+PRE_TIMEOUT_SECONDS = 2.0
 
 Matcher = Callable[[Object], bool]
 
@@ -162,7 +164,9 @@ async def stream(watcher: Watcher, asked: Asked, encode: Encoder, bookmark: Book
     watcher.begin()
     try:
         yield _beginning(watcher, asked, revision, encode, bookmark)
-        next_bookmark = loop.time() + BOOKMARK_SECONDS
+        # A bookmark comes each minute, and two seconds before the end where that is not too soon (nextBookmarkTime).
+        last = deadline - PRE_TIMEOUT_SECONDS
+        next_bookmark = _next(loop.time(), last)
         while not watcher.ended or watcher.queue:
             left = min(deadline, next_bookmark) - loop.time()
             notice = await watcher.next(left) if left > 0 else None
@@ -173,15 +177,20 @@ async def stream(watcher: Watcher, asked: Asked, encode: Encoder, bookmark: Book
                     if asked.end.breaks:
                         raise Broken
                     yield expired_event(table, revision)
-                elif asked.bookmarks and not watcher.queue:
-                    yield bookmark(table.store.revision, False)
                 return
             elif loop.time() >= next_bookmark:
-                next_bookmark = loop.time() + BOOKMARK_SECONDS
+                next_bookmark = _next(loop.time(), last)
                 if asked.bookmarks and not watcher.queue:
                     yield bookmark(table.store.revision, False)
     finally:
         watcher.end()
+
+
+def _next(now: float, last: float) -> float:
+    """When the next bookmark is due; `last` is when the last one is."""
+    if last <= now + PRE_TIMEOUT_SECONDS:
+        return math.inf
+    return min(now + BOOKMARK_SECONDS, last)
 
 
 def _drain(watcher: Watcher, first: Notice, encode: Encoder) -> bytes:

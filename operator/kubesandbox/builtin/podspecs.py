@@ -31,6 +31,9 @@ def default_template(template: Object) -> None:
 
 def default_spec(spec: Object) -> None:
     """Fill in a PodSpec."""
+    account = spec.get("serviceAccountName") or spec.get("serviceAccount")
+    if account:  # the old name goes with the new one
+        spec["serviceAccountName"] = spec["serviceAccount"] = account
     spec.setdefault("restartPolicy", "Always")
     spec.setdefault("terminationGracePeriodSeconds", 30)
     spec.setdefault("dnsPolicy", "ClusterFirst")

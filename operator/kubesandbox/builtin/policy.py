@@ -296,5 +296,7 @@ def to_new_autoscaler(obj: Object) -> Object:
         made["metadata"].pop("annotations", None)
     status = made.get("status") or {}
     status.pop("currentCPUUtilizationPercentage", None)
+    if not status.get("currentReplicas"):
+        status.pop("currentReplicas", None)
     made["status"] = {"desiredReplicas": 0, "currentMetrics": None, **status}
     return made

@@ -220,6 +220,18 @@ def _decoder_of(kind: str, struct: str, go: str) -> Decode:
     return _scalar_decoder(kind, struct, go)
 
 
+_GO_NAMES = {
+    "boolean": "bool",
+    "number": "float64",
+    "bytes": "[]uint8",
+    "quantity": "resource.Quantity",
+    "int-or-string": "int32",
+    "time": "string",
+    "microtime": "string",
+    "any": "v1.JSON",
+}
+
+
 def _go(kind: str) -> str:
     """A type's Go name, for errors."""
     if kind.startswith("[]"):
@@ -230,13 +242,7 @@ def _go(kind: str) -> str:
         return f"map[string]{_go(kind[4:])}"
     if kind.startswith("#"):
         return ".".join(kind.rsplit(".", 2)[1:])
-    return {
-        "boolean": "bool",
-        "number": "float64",
-        "bytes": "[]uint8",
-        "quantity": "resource.Quantity",
-        "int-or-string": "int32",
-    }.get(kind, kind)
+    return _GO_NAMES.get(kind, kind)
 
 
 def _list_decoder(kind: str, struct: str, go: str) -> Decode:
@@ -266,7 +272,7 @@ def _map_decoder(kind: str, struct: str) -> Decode:
         if not isinstance(value, dict):
             raise _wrong(value, path, struct, wanted)
         return {
-            key: inner(item, f"{path}[\0{key}\0]", unknown) if item is not None else None
+            key: inner({} if item is None else item, f"{path}[\0{key}\0]", unknown)
             for key, item in sorted(value.items())
         }
 

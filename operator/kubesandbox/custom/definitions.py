@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from kubesandbox import names
+from kubesandbox import errors, names
 from kubesandbox.builtin import types
 from kubesandbox.builtin.strategy import BuiltinStrategy
+from kubesandbox.custom.nested import decode_below
 from kubesandbox.custom.strategy import CustomStrategy
 from kubesandbox.discovery import version_order
 from kubesandbox.kinds import STANDARD_VERBS, STATUS, Kind, Subresource
 from kubesandbox.metadata import now
-from kubesandbox.objects import Object, clone
+from kubesandbox.objects import Object, clone, dig
 from kubesandbox.schema.causes import Cause
 from kubesandbox.strategy import Request, Strategy
 from kubesandbox.tables import CREATED_AT, NAME, Columns
@@ -34,6 +35,16 @@ class DefinitionStrategy(BuiltinStrategy):
     has_status = True
     status_keeps = Strategy.status_keeps
     type_name = types.type_name(GROUP, "v1", "CustomResourceDefinition")
+
+    def decode(self, obj: Object, request: Request) -> list[str]:
+        unknown = super().decode(obj, request)
+        try:
+            for version in dig(obj, "spec", "versions") or ():
+                decode_below(dig(version, "schema", "openAPIV3Schema"), "spec.versions.schema.openAPIV3Schema")
+        except types.DecodeError as error:
+            said = 'CustomResourceDefinition in version "v1" cannot be handled as a CustomResourceDefinition'
+            raise errors.bad_request(f"{said}: {error}") from None
+        return unknown
 
     def default(self, obj: Object) -> None:
         spec = obj.get("spec")

@@ -76,11 +76,17 @@ def test_a_watch_that_streams_the_list_ends_its_beginning_with_a_bookmark(ask: A
     assert marked["annotations"] == {"k8s.io/initial-events-end": "true"}
 
 
-def test_a_watch_with_bookmarks_ends_with_one(ask: Api, space: str) -> None:
+def test_a_watch_with_bookmarks_has_one_shortly_before_its_end(ask: Api, space: str) -> None:
     path = fill(ask, space, 1)
     now = ask.good("GET", path)["metadata"]["resourceVersion"]
-    events = ask.watch(path, 5, resourceVersion=now, allowWatchBookmarks="true", timeoutSeconds="1")
+    events = ask.watch(path, 5, resourceVersion=now, allowWatchBookmarks="true", timeoutSeconds="5")
     assert [event["type"] for event in events] == ["BOOKMARK"]
+
+
+def test_a_short_watch_has_no_bookmark(ask: Api, space: str) -> None:
+    path = fill(ask, space, 1)
+    now = ask.good("GET", path)["metadata"]["resourceVersion"]
+    assert ask.watch(path, 5, resourceVersion=now, allowWatchBookmarks="true", timeoutSeconds="1") == []
 
 
 def test_an_object_may_be_had_as_its_metadata_only(ask: Api, space: str) -> None:

@@ -14,6 +14,8 @@ from typing import Any
 RECORDINGS = Path(__file__).with_name("recordings")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _UID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+# Seconds since a step before; days since a date that a recorded object has.
+_AGE = re.compile(r"\d+s|(?:\d+y)?\d+d")
 _ADDRESS = re.compile(r"\b10\.\d+\.\d+\.\d+\b")
 _BLANK = {
     "uid": "<uid>",
@@ -51,7 +53,7 @@ def blanked(value: Json, key: str = "") -> Json:
         if key in _BLANK and value:
             return _BLANK[key]
         value = _ADDRESS.sub("<ip>", _UID.sub("<uid>", _TIME.sub("<time>", value)))
-        return "<age>" if re.fullmatch(r"\d+s", value) else value
+        return "<age>" if _AGE.fullmatch(value) else value
     return value
 
 
