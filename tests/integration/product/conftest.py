@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest_asyncio
 
-from switchboard.kube.resources import TWILIO_CONNECTORS
+from switchboard.kube.resources import PODS, TWILIO_CONNECTORS
 from switchboard.sandbox import stack
 from switchboard.sandbox.stack import Manifest, reason
 from switchboard.sandbox.twilio.control_models import AccountSpec, ChannelName, NumberSpec, SenderSpec
@@ -52,7 +52,20 @@ class Tenant:
         before = len(await control.inbox(self.person, wait=False))
         await control.text(self.person, self.number, text, channel=channel)
         # A text that came before its route led here is found at Twilio half a minute later.
-        return str((await control.next_message(self.person, after=before, timeout=90)).body)
+        try:
+            return str((await control.next_message(self.person, after=before, timeout=90)).body)
+        except TimeoutError:
+            raise AssertionError(f"no answer to {text!r}\n{await self.told()}") from None
+
+    async def told(self) -> str:
+        """The end of each pod's log."""
+        api, logs = self.product.kubectl.api, []
+        for pod in (await api.list(PODS, self.namespace)).items:
+            name = pod["metadata"]["name"]
+            path = f"/api/v1/namespaces/{self.namespace}/pods/{name}/log?tailLines=60"
+            answer = await api._sender.send("GET", api._target(path), await api._headers(), None)
+            logs.append(f"--- {name}\n{answer.body.decode()}")
+        return "\n".join(logs)
 
     async def at_twilio(self) -> NumberSpec:
         """The number as Twilio has it now."""
