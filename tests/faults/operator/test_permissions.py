@@ -43,6 +43,8 @@ UNSEEN = {
     # Read only when a name is taken, or when finalizers changed meanwhile: a race that this run does not have.
     ("get", "switchboard.dev", "agentrevisions"),
     ("get", "switchboard.dev", "twilioconnectors"),
+    # Read only when a connector goes whose credentials are gone: whether its namespace goes as well.
+    ("get", "", "namespaces"),
     # Asked by the API server itself when a RoleBinding is written.
     ("bind", RBAC, "clusterroles"),
 }
