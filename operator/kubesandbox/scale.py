@@ -81,6 +81,9 @@ class ScaleHandler:
                 obj["metadata"][key] = given
         context.subresource = ""
         outcome = crud.update(kind, info.name, obj, context)
+        if outcome.version is version and not context.dry_run:
+            # Who manages the replicas is told anew with each write, so that none of them changes nothing.
+            outcome = crud.Outcome(context.cluster.store.table(*kind.table_key).put(clone(version.object)))
         return _shown(scale_of(kind, crud.view(kind, outcome.version)), how, request)
 
     def _wanted(self, kind: Kind, info: RequestInfo, request: HttpRequest, context: Request, current: Object) -> Json:

@@ -16,7 +16,7 @@ from kubesandbox import kubeconfig
 from kubesandbox.assembly import Sandbox
 
 NAMES = ("core", "custom", "workloads", "watch", "discovery")
-BEYOND = ("core", "definitions", "custom", "workloads", "watch", "refusals", "tables")
+BEYOND = ("core", "definitions", "custom", "workloads", "watch", "refusals", "tables", "odd")
 SESSIONS = ("kubectl", "beyond/kubectl", "beyond/explain")
 KUBECTL = shutil.which("kubectl")
 
