@@ -70,17 +70,27 @@ class ScaleHandler:
         current = scale_of(kind, crud.view(kind, version))
         if info.verb == "get":
             return _shown(current, how, request)
-        wanted = self._wanted(kind, info, request, context, current)
-        replicas = _replicas(kind, wanted, info.name)
         obj = clone(crud.view(kind, version))
         path = paths(kind)[0]
+        applying = info.verb == "patch" and patch_type(request, kind) == APPLY
+        if applying:
+            from kubesandbox.scale_apply import apply_scale
+
+            asked = options.write_options(request, "PatchOptions", apply=True)
+            options.apply_to(context, asked)
+            force = bool(asked.force)
+            wanted, owners = apply_scale(kind, obj, current, request, context, path=path, force=force)
+            obj["metadata"]["managedFields"] = owners
+        else:
+            wanted = self._wanted(kind, info, request, context, current)
+        replicas = _replicas(kind, wanted, info.name)
         child(obj, *path[:-1])[path[-1]] = replicas
         for key in ("resourceVersion", "uid"):
             given = dig(wanted, "metadata", key)
             if given:
                 obj["metadata"][key] = given
         context.subresource = ""
-        outcome = crud.update(kind, info.name, obj, context)
+        outcome = crud.update(kind, info.name, obj, context, applied=applying)
         if outcome.version is version and not context.dry_run:
             # Who manages the replicas is told anew with each write, so that none of them changes nothing.
             outcome = crud.Outcome(context.cluster.store.table(*kind.table_key).put(clone(version.object)))
@@ -92,10 +102,7 @@ class ScaleHandler:
             wanted = bodies.read_object(request, "Scale")
         else:
             media = patch_type(request, kind)
-            asked = options.write_options(request, "PatchOptions", apply=media == APPLY)
-            options.apply_to(context, asked)
-            if media == APPLY:
-                raise errors.not_implemented("server-side apply to the scale subresource")
+            options.apply_to(context, options.write_options(request, "PatchOptions"))
             wanted = patched(media, current, request, kind)
         if not isinstance(wanted, dict):
             raise errors.bad_request("the body must be a Scale")
