@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from kubesandbox import errors
+from kubesandbox.builtin.label_selectors import validate_selector
 from kubesandbox.builtin.strategy import BuiltinStrategy
 from kubesandbox.objects import Object, child
 from kubesandbox.policies.evaluation import VARIABLES
@@ -59,6 +60,7 @@ class PolicyStrategy(BuiltinStrategy):
         spec = obj["spec"]
         constraints = spec.get("matchConstraints")
         found = list(_rules(constraints or {}, "spec.matchConstraints"))
+        found += _words(spec)
         if constraints is None:
             found.append(causes.required("spec.matchConstraints"))
         elif not constraints.get("resourceRules"):
@@ -87,6 +89,29 @@ class PolicyStrategy(BuiltinStrategy):
 
     def updated(self, obj: Object, old: Object, request: Request) -> None:
         _observe(obj, request)
+
+
+_SCOPES = ["*", "Cluster", "Namespaced"]
+
+
+def _words(spec: Object) -> list[Cause]:
+    """Words that a policy may not use, and selectors that are none."""
+    found: list[Cause] = []
+    if spec["failurePolicy"] not in {"Fail", "Ignore"}:
+        found.append(causes.not_supported("spec.failurePolicy", spec["failurePolicy"], ["Fail", "Ignore"]))
+    params = spec.get("paramKind")
+    if params is not None:
+        found += [causes.required(f"spec.paramKind.{key}") for key in ("apiVersion", "kind") if not params.get(key)]
+    constraints, at = spec.get("matchConstraints") or {}, "spec.matchConstraints"
+    policy = constraints.get("matchPolicy", "Equivalent")
+    if policy not in {"Equivalent", "Exact"}:
+        found.append(causes.not_supported(f"{at}.matchPolicy", policy, ["Equivalent", "Exact"]))
+    for key in ("namespaceSelector", "objectSelector"):
+        found += validate_selector(constraints.get(key) or {}, f"{at}.{key}")
+    for index, rule in enumerate(constraints.get("resourceRules") or ()):
+        if rule.get("scope", "*") not in _SCOPES:
+            found.append(causes.not_supported(f"{at}.resourceRules[{index}].scope", rule["scope"], _SCOPES))
+    return found
 
 
 def _observe(obj: Object, request: Request) -> None:
