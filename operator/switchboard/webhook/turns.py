@@ -43,6 +43,8 @@ _GRACE = 1.0
 _State = Literal["Failed", "Cancelled"]
 _Unfit = tuple[str, str, _State]
 """Why a turn is not handed to the engine: one word, a sentence, and how the execution ends."""
+ELSEWHERE_SECONDS = 5.0
+"""What a watch is late, or a rollout's old pod goes on, at most as a rule; times the attempts so far."""
 _NO_CONNECTOR: _Unfit = (
     "ConnectorUnavailable",
     "The agent does not use this connector any more, or it cannot be served.",
@@ -86,6 +88,8 @@ class Runner:
         """What one attempt at a turn gave. Raises LogUnavailable."""
         connector = self.connectors.by_name.get(turn.conversation.connector)
         unfit = await self._unfit(turn, connector)
+        if unfit is _NO_CONNECTOR and turn.execution.attempts < self.bounds.max_attempts:
+            return self._elsewhere(turn, trace)
         if unfit is not None or connector is None:
             kind, why, state = unfit or _NO_CONNECTOR
             metrics.TURNS.labels(kind).inc()
@@ -112,6 +116,14 @@ class Runner:
         metrics.TURNS.labels("Succeeded").inc()
         outcome = Outcome("Succeeded", self.kind, answer.model, answer.usage, list(answer.steps)[:100], trace_id=trace)
         return Ended(outcome, self._texts(connector, turn, answer.text))
+
+    def _elsewhere(self, turn: Turn, trace: str | None) -> Again:
+        """Another pod recorded the message, so it had the connector: this one has not heard of it yet, or is of a
+        rollout's old ones, without its credentials. It is left to others, and to itself, for a while."""
+        kind, why, _ = _NO_CONNECTOR
+        log.info("a turn is left for later", extra={"execution": turn.execution.name, "why": kind})
+        wait = timedelta(seconds=ELSEWHERE_SECONDS * turn.execution.attempts)
+        return Again(self._outcome(turn, trace, kind, why, "Failed"), datetime.now(UTC) + wait)
 
     async def _unfit(self, turn: Turn, connector: Connector | None) -> _Unfit | None:
         """Why a turn is not handed to the engine."""
