@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from switchboard.log import bounds, cursors
 from switchboard.log.errors import LogUnavailable
-from switchboard.log.postgres import committing
 from switchboard.log.postgres.committing import BATCH_MAX, ENOUGH, GroupCommit
 from switchboard.log.postgres.rows import attributes
 from switchboard.log.wakeups import ASK_SECONDS, Bell
@@ -192,10 +191,7 @@ async def test_who_comes_while_the_event_loop_brings_others_is_in_the_same_commi
     assert disk.batches == [[1, 2]]
 
 
-async def test_enough_for_a_commit_begins_one_beside_a_slow_one_but_never_for_the_same_key(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(committing, "SLOW_SECONDS", 0)
+async def test_enough_for_a_commit_begins_one_beside_another_but_never_for_the_same_key() -> None:
     disk = Disk()
     commits = GroupCommit(disk.commit, key=lambda entry: entry % 100, at_once=2)
     tasks = await begun(commits, 1)

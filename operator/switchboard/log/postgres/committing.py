@@ -1,8 +1,9 @@
 """Group commit: whoever comes while a commit runs is in the next one. No timer: an idle log commits at once.
 
 A commit costs as much as some ten of its entries, so it begins when the event loop has nothing more to bring it, or
-when there are enough. Where a disk is slow several run at a time, but never two with the same key: what one of them
-holds locked the other would wait for, and entries of a key keep their order.
+when there are enough. Others run beside it once there are enough for each, so that the database has work while we
+answer those of the first, and disks that are slow flush several at a time. But never two with the same key: what one of
+them holds locked the other would wait for, and entries of a key keep their order.
 """
 
 from __future__ import annotations
@@ -19,9 +20,7 @@ B = TypeVar("B")
 BATCH_MAX = 256
 """Entries of one commit: what comes in a millisecond or two when the database is the limit."""
 ENOUGH = 16
-"""Entries that are worth a commit, also while a slow one runs."""
-SLOW_SECONDS = 0.002
-"""That a commit takes where the disk is what is waited for, and not the database's work."""
+"""Entries that are worth a commit, also while another one runs."""
 _STILL = 2
 """Rounds of the event loop without a new entry, after which none is on its way: a request takes two from its bytes to
 its entry."""
@@ -45,8 +44,6 @@ class GroupCommit(Generic[A, B]):
         self._at_once = at_once
         self._waiting: list[tuple[A, asyncio.Future[B]]] = []
         self._running: dict[asyncio.Task[None], frozenset[Hashable]] = {}
-        self._begun = 0.0
-        """When the last commit began, by the event loop's clock."""
         self._gathering = False
         self._seen = self._still = 0
         self._closed = False
@@ -69,11 +66,7 @@ class GroupCommit(Generic[A, B]):
         self._gather()
 
     def _may_begin(self) -> bool:
-        if not self._running:
-            return True
-        if len(self._waiting) < ENOUGH or len(self._running) >= self._at_once:
-            return False
-        return asyncio.get_running_loop().time() - self._begun >= SLOW_SECONDS
+        return not self._running or (len(self._waiting) >= ENOUGH and len(self._running) < self._at_once)
 
     def _gather(self) -> None:
         """Begins a commit once no more entries are coming, else asks again when the event loop has come round."""
@@ -87,7 +80,6 @@ class GroupCommit(Generic[A, B]):
         self._gathering = False
         batch = self._next()
         if batch:
-            self._begun = loop.time()
             task = loop.create_task(self._flush(batch))
             self._running[task] = frozenset(self._key(entry) for entry, _ in batch)
             task.add_done_callback(self._ended)

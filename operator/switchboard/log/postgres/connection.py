@@ -22,8 +22,8 @@ T = TypeVar("T")
 
 CONNECT_SECONDS = 5.0
 COMMAND_SECONDS = 10.0
-RECORDING = 4
-"""Connections for the statement that records messages: so many commits run at a time where a disk is slow."""
+RECORDING = 3
+"""Connections for the statement that records messages: so many commits run at a time."""
 TRIES = 4
 """Of a transaction that lost against another one."""
 
