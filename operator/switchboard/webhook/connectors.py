@@ -120,6 +120,11 @@ class Connectors:
         self._manifests.pop(name, None)
         self._build()
 
+    def routed(self, name: str) -> bool:
+        """Whether the revision uses this connector. If so and it is not in `by_name`, it may come yet: a watch is late,
+        or this pod is of a rollout's old ones and has not its credentials."""
+        return name in self._routes
+
     def refresh(self) -> bool:
         """Reads the credentials again; whether any is new."""
         before = {name: connector.credentials for name, connector in self.by_name.items()}

@@ -86,12 +86,11 @@ class Sender:
             return await self._doubt(held, connector, message, message.attempt, ended=ended)
         if message.not_before is not None and message.not_before > now:
             return False
-        if connector is None:
-            await held.write("cancel", lambda turn: self.conversations.cancel(turn, message, error=_NO_CONNECTOR))
-            return True
-        if window_closed(held.turn, now):
-            await held.write("cancel", lambda turn: self.conversations.cancel(turn, message, error=WINDOW_CLOSED))
-            metrics.SENDS.labels(connector.label, "window_closed").inc()
+        label = connector.label if connector is not None else ""
+        why = self._unfit(held.turn, connector, now)
+        if why is not None:
+            await held.write("cancel", lambda turn: self.conversations.cancel(turn, message, error=why))
+            metrics.SENDS.labels(label, "window_closed" if why is WINDOW_CLOSED else "no_connector").inc()
             return True
         try:
             attempt = await held.write(
@@ -99,14 +98,22 @@ class Sender:
                 lambda turn: self.conversations.begin_attempt(turn, message, seconds=self.seconds + _MARGIN),
             )
         except OptedOut:
-            metrics.SENDS.labels(connector.label, "opted_out").inc()
+            metrics.SENDS.labels(label, "opted_out").inc()
             return True
+        if connector is None:  # it may come yet, here or in another pod
+            return await self._put_off(held, None, attempt, _ELSEWHERE)
         posting = asyncio.ensure_future(self._post(held, connector, message, attempt))
         try:
             return await asyncio.shield(posting)
         except asyncio.CancelledError:
             await asyncio.wait({posting})  # it ends by its deadline, and what Twilio said must not be lost
             raise
+
+    def _unfit(self, turn: Turn, connector: Connector | None, now: datetime) -> str | None:
+        """Why a reply is not sent at all."""
+        if connector is None and not self.connectors.routed(turn.conversation.connector):
+            return _NO_CONNECTOR
+        return WINDOW_CLOSED if window_closed(turn, now) else None
 
     async def _post(self, held: Held, connector: Connector, message: Message, attempt: Attempt) -> bool:
         conversation = held.turn.conversation
@@ -146,16 +153,21 @@ class Sender:
         return True
 
     async def _put_off(
-        self, held: Held, connector: Connector, attempt: Attempt, error: UnavailableError | CredentialsError
+        self, held: Held, connector: Connector | None, attempt: Attempt, error: UnavailableError | CredentialsError
     ) -> bool:
         """Twilio surely did not take it: again later, or, after too many attempts, not at all."""
         over = attempt.number >= self.most_attempts
         wait = pause(attempt.number, error.retry_after)
         retry_at = None if over else datetime.now(UTC) + timedelta(seconds=wait)
-        metrics.SENDS.labels(connector.label, "given_up" if over else "put_off").inc()
+        metrics.SENDS.labels(connector.label if connector is not None else "", "given_up" if over else "put_off").inc()
         log.warning(
-            "a reply is given up" if over else "Twilio puts a reply off",
-            extra={"connector": connector.name, "attempt": attempt.id, "seconds": round(wait, 1), "error": str(error)},
+            "a reply is given up" if over else "a reply is put off",
+            extra={
+                "connector": held.turn.conversation.connector,
+                "attempt": attempt.id,
+                "seconds": round(wait, 1),
+                "error": str(error),
+            },
         )
         await self._refuse(held, attempt, error, retry_at)
         return over
@@ -251,4 +263,5 @@ def _between(listed: Listed, earliest: datetime, until: datetime) -> bool:
     return listed.date_created is not None and earliest <= listed.date_created <= until
 
 
-_NO_CONNECTOR = "ConnectorUnavailable: the agent does not use this connector any more, or it cannot be served."
+_NO_CONNECTOR = "ConnectorUnavailable: the agent does not use this connector any more."
+_ELSEWHERE = UnavailableError("The connector cannot be served here.", reason="ConnectorUnavailable")

@@ -88,7 +88,8 @@ class Runner:
         """What one attempt at a turn gave. Raises LogUnavailable."""
         connector = self.connectors.by_name.get(turn.conversation.connector)
         unfit = await self._unfit(turn, connector)
-        if unfit is _NO_CONNECTOR and turn.execution.attempts < self.bounds.max_attempts:
+        later = self.connectors.routed(turn.conversation.connector)
+        if unfit is _NO_CONNECTOR and later and turn.execution.attempts < self.bounds.max_attempts:
             return self._elsewhere(turn, trace)
         if unfit is not None or connector is None:
             kind, why, state = unfit or _NO_CONNECTOR

@@ -327,6 +327,16 @@ async def test_who_sent_stop_or_lost_the_connector_or_wrote_too_long_ago_gets_no
     assert desk.client.posted == []
 
 
+async def test_a_connector_that_this_pod_does_not_know_yet_puts_the_reply_off_for_a_while(desk: Desk) -> None:
+    """As an old pod of a rollout, or one whose watch is late."""
+    desk.connectors.remove("sms")
+    await desk.send(part(1), part(2))
+    assert desk.log.told == [("begin", 1), ("refuse", None, "ConnectorUnavailable", True)]
+    await desk.send(replace(part(1), attempts=MOST - 1))
+    assert desk.log.told[2:] == [("begin", MOST), ("refuse", None, "ConnectorUnavailable", False)]
+    assert desk.client.posted == []
+
+
 async def test_within_the_window_and_on_sms_later_too_answers_go_out(desk: Desk) -> None:
     await desk.send(part(1), channel="WhatsApp", age=WINDOW - 60 * SECOND)
     await desk.send(part(1), age=WINDOW * 2)

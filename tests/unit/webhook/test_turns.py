@@ -194,14 +194,17 @@ async def test_two_bots_do_not_talk_all_night(tmp_path: Path) -> None:
 
 async def test_a_connector_that_the_agent_does_not_use_any_more_ends_the_turn(tmp_path: Path) -> None:
     made = runner(tmp_path, Scripted(Answer("no")), maxAttempts=2)
-    assert await unfit(made, turn(HI, connector="gone", attempts=2)) == ("ConnectorUnavailable", "Cancelled", 0)
+    assert await unfit(made, turn(HI, connector="gone")) == ("ConnectorUnavailable", "Cancelled", 0)
+    made.connectors.remove("sms")
+    assert await unfit(made, turn(HI, attempts=2)) == ("ConnectorUnavailable", "Cancelled", 0)
 
 
 async def test_a_connector_that_this_pod_does_not_know_yet_leaves_the_turn_to_others_first(tmp_path: Path) -> None:
     """As an old pod of a rollout, or one whose watch is late: whoever recorded the message has the connector."""
     made = runner(tmp_path, Scripted(Answer("no")), maxAttempts=2)
+    made.connectors.remove("sms")
     begun = datetime.now(UTC)
-    result = await made.run(turn(HI, connector="gone", attempts=1), None)
+    result = await made.run(turn(HI, attempts=1), None)
     assert isinstance(result, Again)
     assert result.at >= begun + timedelta(seconds=ELSEWHERE_SECONDS)
     assert result.outcome.error is not None
