@@ -9,6 +9,7 @@ from datetime import timedelta
 import asyncpg
 from tests.integration.log.harness import CONNECTOR, CONTACT, World
 
+from switchboard.log.postgres import recording
 from switchboard.log.records import DeliveryNews, Query, Turn
 from switchboard.providers.base import DeliveryState
 
@@ -145,3 +146,29 @@ async def _sequential_scans(connection: asyncpg.Connection[asyncpg.Record]) -> d
     )
     assert len(found) == 3
     return {row["relname"]: row["seq_scan"] for row in found}
+
+
+async def test_what_records_messages_finds_conversations_by_name_at_whatever_size_it_is_planned(
+    database: World,
+) -> None:
+    """Before the first ANALYZE, and kept after that: a plan through another index would read all of an Agent's."""
+    connection = database.backend.connection  # type: ignore[attr-defined]
+    await connection.execute("ALTER TABLE switchboard_conversations SET (autovacuum_enabled = false)")
+    await database.log.record(database.inbound())
+    await connection.execute("SET plan_cache_mode = force_generic_plan")
+    await connection.execute("SET enable_seqscan = off")
+    have = 0
+    for size in (0, 20, 100, 200, 300, 400, 600, 1000, 2000, 5000):
+        await connection.execute(
+            "INSERT INTO switchboard_conversations (agent, name, connector, provider, channel, contact, created,"
+            " messages, last_message_time, last_message, ready_at) SELECT a.id, 'c-' || substr(md5(n::text), 1, 20),"
+            " 'production-sms', 'twilio', 'SMS', '+1415' || n, now(), 5, now(), 'Hello, are you there?', now()"
+            f" FROM generate_series({have}, {size} - 1) n, switchboard_agents a"
+        )
+        have = size
+        types = ", ".join(["int", *["text"] * 19])
+        await connection.execute(f"PREPARE recording ({types}) AS {recording._INSERT}")
+        plan = await connection.fetch(f"EXPLAIN EXECUTE recording (1{', NULL' * 19})")
+        await connection.execute("DEALLOCATE recording")
+        used = {row[0].split("using ")[1].split()[0] for row in plan if "Scan using" in row[0]}
+        assert used == {"switchboard_conversations_pkey"}, (size, used)

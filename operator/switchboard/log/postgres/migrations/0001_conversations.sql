@@ -1,6 +1,7 @@
 -- The key of each table is made after its other indexes, but for partial ones. What records messages is planned while
 -- tables are all but empty, when every index that holds the same columns costs the same; of equals PostgreSQL takes the
--- newest. A longer index instead of the key would be walked through for each message.
+-- newest. A longer index instead of the key would be walked through for each message; so would one that is shorter than
+-- the key, and costs less as long as nothing is known of the tables: therefore each of them ends with the name.
 
 -- The clock of leases and attempts: the database's, so that pods need not agree on the time.
 CREATE FUNCTION switchboard_now() RETURNS timestamptz LANGUAGE sql STABLE AS 'SELECT statement_timestamp()';
@@ -46,8 +47,8 @@ CREATE TABLE switchboard_conversations (
     -- When a worker may take its next turn: when the lease ends, or what there is falls due. Null: there is nothing.
     ready_at timestamptz
 ) WITH (fillfactor = 80);
-CREATE INDEX switchboard_conversations_last ON switchboard_conversations (agent, provider, last_message_minute);
-CREATE INDEX switchboard_conversations_contact ON switchboard_conversations (agent, contact, last_message_minute);
+CREATE INDEX switchboard_conversations_last ON switchboard_conversations (agent, provider, last_message_minute, name);
+CREATE INDEX switchboard_conversations_contact ON switchboard_conversations (agent, contact, last_message_minute, name);
 ALTER TABLE switchboard_conversations ADD PRIMARY KEY (agent, name);
 CREATE INDEX switchboard_conversations_ready ON switchboard_conversations (agent, ready_at) WHERE ready_at IS NOT NULL;
 
