@@ -132,6 +132,7 @@ async def test_a_full_log_drops_the_oldest_that_are_finished(resources: World) -
     await resources.told("waits", contact="+15005550111")
     for index in range(9, 14):
         await exchange(resources, f"m{index}", contact="+15005550122")
+    await resources.seen()
     bodies = [message.body for message in (await small.messages(Query(), limit=100)).items]
     assert len(bodies) <= 20
     assert {"waits", "m13", "answer to m13"} <= set(bodies)

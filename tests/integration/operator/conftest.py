@@ -30,6 +30,8 @@ from switchboard.sandbox.twilio.control_models import AccountSpec, NumberSpec, S
 PUBLIC = "https://agents.example.com"
 OLD = "https://user:pass@old.example.com/sms?key=1"
 INTERVAL = 1.0
+NAMESPACES_OWN = {"default", "kube-root-ca.crt"}
+"""The ServiceAccount and the ConfigMap that Kubernetes makes in each namespace, in its own time."""
 
 
 @dataclass
@@ -182,6 +184,7 @@ class Desk:
             f"{kind.plural}/{obj['metadata']['name']}": obj["metadata"]["resourceVersion"]
             for kind in (*OURS_AND_MADE, resources.SECRETS, resources.EVENTS)
             for obj in await self.list(kind)
+            if obj["metadata"]["name"] not in NAMESPACES_OWN
         }
 
     async def list(self, resource: ResourceType) -> list[Object]:

@@ -87,7 +87,7 @@ async def test_a_text_is_answered_on_its_channel_and_each_message_names_its_exec
 
     trace = inbound[0]["metadata"]["name"].removeprefix("in-")
     lines = [json.loads(line) for line in pod.process.log.read_text().splitlines()]
-    told = [line["message"] for line in lines if line.get("trace") == trace]
+    told = [line["message"] for line in lines if line.get("trace") == trace and line["level"] == "info"]
     assert told == ["message recorded", "turn begins", "reply sent"]
     text = pod.process.log.read_text()
     assert rig.token not in text
