@@ -1,8 +1,8 @@
 """Acknowledged and durable messages a second, side by side in one run; the latency at a fixed load; the way to a reply.
 
-`python -m tests.bench.webhook [--rounds N] [--seconds S]`. Each round runs every contestant once; medians are of the
-rounds' ratios. The pods are what is deployed: access, routes, dedupe, conversations, metrics and logs are on. They only
-receive here, because their revision is not the live one; answering is measured apart.
+`python -m tests.bench.webhook [--rounds N] [--seconds S]`. Each round runs every contestant, with ours before and after
+it; medians are of the rounds' ratios. The pods are what is deployed: access, routes, dedupe, conversations, metrics and
+logs are on. They only receive here, because their revision is not the live one; answering is measured apart.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
@@ -218,6 +219,10 @@ class Bench:
         )
         return float(found[1]), times[int(len(times) * 0.99)]
 
+    async def inserts(self) -> float:
+        """Rows that 64 clients insert a second."""
+        return (await self.pgbench(CONNECTIONS))[0]
+
     async def latency(self) -> tuple[float, float]:
         """At 300 messages a second: the 99th percentile, and that of one client's commit."""
         port = urlsplit(self.pods[0].url).port or 0
@@ -276,14 +281,20 @@ async def _superseded(pods: list[Pod]) -> None:
             await asyncio.sleep(0.05)
 
 
+async def _around(first: Callable[[], Awaitable[float]], second: Callable[[], Awaitable[float]]) -> tuple[float, float]:
+    """Both rates, the first one's measured before and after the second's: a shared machine is now fast and now slow."""
+    before, between = await first(), await second()
+    return (before + await first()) / 2, between
+
+
 async def _rounds(bench: Bench, rounds: int, answers: list[float]) -> int:
     rows: list[dict[str, float]] = []
     for number in range(rounds + 1):
-        bare, one = await bench.bare(), await bench.pod()
+        one, bare = await _around(bench.pod, bench.bare)
         took = dict(bench.cpu)
-        two = await bench.pod(2)
-        pooled, single = await bench.flask(pooled=True), await bench.flask(pooled=False)
-        inserts, _ = await bench.pgbench(64)
+        by_pooled, pooled = await _around(bench.pod, partial(bench.flask, pooled=True))
+        by_single, single = await _around(bench.pod, partial(bench.flask, pooled=False))
+        two, inserts = await _around(partial(bench.pod, 2), bench.inserts)
         p99, commit = await bench.latency()
         kept = await bench.slow_disk()
         if number == 0:
@@ -305,8 +316,8 @@ async def _rounds(bench: Bench, rounds: int, answers: list[float]) -> int:
                 "the load for it, CPU of a message, us": took["load"] * 1e6,
                 "CPU of a message, bare / one pod": took["bare"] / took["pod"],
                 "one pod / bare": one / bare,
-                "one pod / Flask pooled": one / pooled,
-                "one pod / Flask, a connection each": one / single,
+                "one pod / Flask pooled": by_pooled / pooled,
+                "one pod / Flask, a connection each": by_single / single,
                 "two pods / pgbench": two / inserts,
                 "p99 at 300 msg/s / one commit": p99 / commit,
                 "one pod, a flush takes 2 ms more / as it is": kept,
