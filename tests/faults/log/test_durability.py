@@ -76,6 +76,6 @@ async def test_nothing_acknowledged_is_lost_when_the_database_is_killed() -> Non
 
 async def test_the_test_notices_a_database_that_acknowledges_before_it_writes() -> None:
     with Server({"synchronous_commit": "off", "wal_writer_delay": "10s", "wal_writer_flush_after": "1GB"}) as server:
-        acknowledged, lost = await killed_while_recording(server, 1)
+        acknowledged, lost = await killed_while_recording(server, 3)
     assert acknowledged >= MESSAGES
     assert lost > 0
