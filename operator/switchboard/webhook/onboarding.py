@@ -85,14 +85,17 @@ class Onboarding:
             log.warning("too many wait for approval: one more is not asked for", extra={"connector": connector.name})
             return
         onboarded = request is not None and request.status.onboarded
-        async with asyncio.timeout(ASK_SECONDS):
-            if request is None:
-                await self._create(connector, asker)
-            if connector.onboarding_message and not onboarded:
-                await self._announce(connector, message, taken.recorded.conversation)
-                onboarded = True
-        if not taken.recorded.duplicate or request is None:
-            self._count(asker, message, onboarded=onboarded)
+        new = not taken.recorded.duplicate or request is None
+        try:
+            async with asyncio.timeout(ASK_SECONDS):
+                if request is None:
+                    await self._create(connector, asker)
+                if connector.onboarding_message and not onboarded:
+                    await self._announce(connector, message, taken.recorded.conversation)
+                    onboarded = True
+        finally:  # when it is tried again it is a duplicate, which does not count
+            if new and self.decisions.find(asker) is not None:
+                self._count(asker, message, onboarded=onboarded)
 
     async def _create(self, connector: Connector, asker: Asker) -> None:
         spec = AccessRequestSpec(connector=asker.connector, contact=asker.contact)

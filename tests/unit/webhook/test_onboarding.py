@@ -14,6 +14,7 @@ from tests.unit.webhook.fakes import ACCOUNT, ANN, BOB, OURS, Notebook, connecto
 from switchboard.api.access import AccessRequest
 from switchboard.kube.errors import AlreadyExists, Conflict, NotFound, Unavailable
 from switchboard.kube.resources import Object
+from switchboard.log.errors import LogUnavailable
 from switchboard.log.records import Recorded
 from switchboard.providers.base import Channel, InboundMessage
 from switchboard.webhook.connectors import Connectors
@@ -154,6 +155,26 @@ async def test_without_a_message_nobody_is_told(open_door: Callable[..., Door]) 
     await door.settle()
     assert door.log.announced == []
     assert door.status()["onboarded"] is False
+
+
+async def test_a_message_whose_announcement_failed_is_counted_once_though_it_comes_again(
+    open_door: Callable[..., Door], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = open_door()
+    announce, failures = door.log.announce, [LogUnavailable("away")]
+
+    async def fails(*arguments: Any, **options: Any) -> bool:
+        if failures:
+            raise failures.pop()
+        return await announce(*arguments, **options)
+
+    monkeypatch.setattr(door.log, "announce", fails)
+    with pytest.raises(LogUnavailable):
+        await door.ask()
+    await door.ask(duplicate=True)
+    await door.settle()
+    assert door.status()["messages"] == 1
+    assert len(door.log.announced) == 1
 
 
 async def test_a_request_that_another_pod_made_is_no_failure_and_one_that_cannot_be_made_is(
