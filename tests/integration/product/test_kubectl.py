@@ -64,6 +64,12 @@ async def test_get_answers_is_it_working(customer: Any, run: Run) -> None:
     await customer.product.kubectl.until(
         AGENTS, "support", lambda it: it["status"].get("connectors") == [CONNECTED], customer.namespace
     )
+    await customer.product.kubectl.until(
+        AGENT_REVISIONS,
+        "support-v1",
+        lambda it: (it["status"].get("state"), it["status"].get("ready")) == ("Serving", "1/1"),
+        customer.namespace,
+    )
     shown = await run("get", "agents,agentrevisions,twilioconnectors")
     assert re.search(r"NAME +READY +LIVE +DESIRED +CONNECTORS +AGE\n", shown)
     assert re.search(r"agent\.switchboard\.dev/support +True +support-v1 +support-v1 +1/1 +\d+s\n", shown)
