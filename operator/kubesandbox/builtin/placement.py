@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 from kubesandbox import names
-from kubesandbox.builtin.label_selectors import validate_selector
+from kubesandbox.builtin.label_selectors import validate_expression, validate_selector
 from kubesandbox.objects import Object, dig
 from kubesandbox.schema import causes
 from kubesandbox.schema.causes import Cause
@@ -117,28 +117,7 @@ def _node_term(term: Object, path: str) -> list[Cause]:
     """What is wrong with a NodeSelectorTerm's expressions."""
     found: list[Cause] = []
     for index, expression in enumerate(term.get("matchExpressions") or ()):
-        at, values = f"{path}.matchExpressions[{index}]", expression.get("values") or ()
-        operator, key = expression.get("operator") or "", expression.get("key") or ""
-        if operator in {"In", "NotIn"}:
-            if not values:
-                text = "must be specified when `operator` is 'In' or 'NotIn'"
-                found.append(causes.required(f"{at}.values", text))
-        elif operator in {"Exists", "DoesNotExist"}:
-            if values:
-                text = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
-                found.append(causes.forbidden(f"{at}.values", text))
-        elif operator in {"Gt", "Lt"}:
-            if len(values) != 1:
-                text = "must be specified single value when `operator` is 'Lt' or 'Gt'"
-                found.append(causes.required(f"{at}.values", text))
-        else:
-            found.append(causes.invalid(f"{at}.operator", operator, "not a valid selector operator"))
-        found += [causes.invalid(f"{at}.key", key, text) for text in names.label_key(key)]
-        found += [
-            causes.invalid(f"{at}.values[{number}]", value, text)
-            for number, value in enumerate(values)
-            for text in names.label_value(value)
-        ]
+        found += validate_expression(expression, f"{path}.matchExpressions[{index}]", compares=True)
     return found
 
 

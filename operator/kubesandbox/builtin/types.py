@@ -344,9 +344,7 @@ def _corrupt_at(text: str) -> int:
         return good - left
     if rest[0] != "=" or left < 2:
         return good
-    if left == 3:
-        return good + 1
-    if len(rest) == 1:
+    if left == 3 or len(rest) == 1:
         return good + 1
     return good if rest[1] != "=" else good + 2
 
