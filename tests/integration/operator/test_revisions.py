@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from switchboard.api.runtime import CONTACTS_KEY, CONTACTS_SECRET
 from switchboard.kube import resources
 from switchboard.sandbox.stack import condition
 
@@ -210,6 +211,16 @@ async def test_a_secret_that_is_not_labelled_is_never_mounted(desk: Any) -> None
     assert volume["projected"]["sources"][1:] == [
         {"secret": {"name": "openai", "items": [{"key": "apiKey", "path": "engine/api-key"}], "optional": True}}
     ]
+
+
+async def test_the_key_of_contacts_names_is_handed_to_no_engine(desk: Any) -> None:
+    await desk.agent(connectors=(), template={"name": "v1"})
+    await live(desk, "support-v1")
+    key = {"secretRef": {"name": CONTACTS_SECRET, "key": CONTACTS_KEY}}
+    await desk.agent(connectors=(), template={"name": "v2", "engine": {"model": {"name": "test:echo", "apiKey": key}}})
+    agent = await desk.agent_says("SecretNotAllowed")
+    assert agent["status"]["liveRevision"] == "support-v1"
+    assert await desk.get(resources.DEPLOYMENTS, "support-v2") is None
 
 
 async def test_an_agent_and_all_that_is_its_own_go_together(desk: Any) -> None:
