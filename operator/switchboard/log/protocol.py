@@ -148,8 +148,11 @@ class ConversationLog(LogReader, Protocol):
         """The same turn, its lease running `seconds` from now. Raises LeaseLost."""
         ...
 
-    async def retry(self, turn: Turn, outcome: Outcome, *, at: datetime) -> None:
-        """This attempt gave nothing: the turn is over and comes again at `at`. Raises LeaseLost."""
+    async def retry(self, turn: Turn, outcome: Outcome, *, at: datetime, counts: bool = True) -> None:
+        """This attempt gave nothing: the turn is over and comes again at `at`. Raises LeaseLost.
+
+        `counts`: False where it was none, but was left to others: `attempts` is again what it was before the claim.
+        """
         ...
 
     async def finish(self, turn: Turn, outcome: Outcome, replies: Sequence[Reply]) -> Turn:
@@ -188,6 +191,10 @@ class ConversationLog(LogReader, Protocol):
         Not before `attempt.unconfirmed_after`, for a callback may yet tell: until then `release` the turn.
         `again`: it stays `Sending`, for another attempt; a callback of this one still adopts.
         """
+        ...
+
+    async def postpone(self, turn: Turn, message: Message, *, error: str, at: datetime) -> None:
+        """Leaves a part until `at`, for `error`: no attempt is made, one in doubt not given up. Raises LeaseLost."""
         ...
 
     async def cancel(self, turn: Turn, message: Message, *, error: str) -> None:

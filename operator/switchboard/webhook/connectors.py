@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -27,6 +28,12 @@ from switchboard.webhook.credentials import CredentialsMissing
 from switchboard.webhook.routing import Line
 
 log = logging.getLogger(__name__)
+
+ELSEWHERE_SECONDS, ELSEWHERE_LONGEST = 5.0, 30.0
+"""What a watch is late, or a rollout's old pod goes on, as a rule; and the longest that others are left at a time what
+this pod cannot do without a connector: half as long as it has been without."""
+ELSEWHERE_MOST = 300.0
+"""Seconds that a pod is without a connector, and others had for a turn, after which neither is late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +97,23 @@ class Unusable(Exception):
 class Connectors:
     """The revision's connectors by path and name, made anew when a manifest or a Secret changes."""
 
-    def __init__(self, config: WebhookConfig, secrets: Path, connections: TwilioConnections) -> None:
+    def __init__(
+        self,
+        config: WebhookConfig,
+        secrets: Path,
+        connections: TwilioConnections,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._config = config
         self._secrets = secrets
         self._connections = connections
         self._routes = {route.name: route for route in config.template.connectors}
         self._manifests: dict[str, TwilioConnector] = {}
         self._told: dict[str, str] = {}
+        self._clock = clock
+        self._missed: dict[str, float] = dict.fromkeys(self._routes, clock())
+        """Since when the revision's connectors that cannot be served could not."""
         self.by_name: dict[str, Connector] = {}
         self.by_path: dict[str, Connector] = {}
         self.expected: frozenset[str] = frozenset()
@@ -120,10 +137,17 @@ class Connectors:
         self._manifests.pop(name, None)
         self._build()
 
-    def routed(self, name: str) -> bool:
-        """Whether the revision uses this connector. If so and it is not in `by_name`, it may come yet: a watch is late,
-        or this pod is of a rollout's old ones and has not its credentials."""
-        return name in self._routes
+    def awaited(self, name: str, begun: datetime) -> float | None:
+        """For how many seconds others are left what was begun then, and this pod cannot do without this connector: its
+        watch is late, or it is of a rollout's old ones and has not the credentials. None: it need not be waited for,
+        because it is here, or the revision does not use it, or both have waited for `ELSEWHERE_MOST`."""
+        since = self._missed.get(name)
+        if since is None:
+            return None
+        missed = self._clock() - since
+        if missed >= ELSEWHERE_MOST and datetime.now(UTC) - begun >= timedelta(seconds=ELSEWHERE_MOST):
+            return None
+        return min(max(ELSEWHERE_SECONDS, missed / 2), ELSEWHERE_LONGEST)
 
     def refresh(self) -> bool:
         """Reads the credentials again; whether any is new."""
@@ -139,11 +163,13 @@ class Connectors:
                 connector = self._connector(route, known.get(name))
             except (Unusable, CredentialsMissing) as error:
                 expected.update(self._paths(name))
+                self._missed.setdefault(name, self._clock())
                 if self._told.get(name) != str(error):
                     self._told[name] = str(error)
                     log.warning("a connector cannot be served", extra={"connector": name, "error": str(error)})
                 continue
             self._told.pop(name, None)
+            self._missed.pop(name, None)
             self.by_name[name] = connector
             self.by_path.update(dict.fromkeys(connector.paths, connector))
         self.expected = frozenset(expected)

@@ -75,10 +75,24 @@ class Sender:
         """Sends what the turn made, until all is settled or something has to wait. Raises LeaseLost."""
         for message in list(held.turn.outbound):
             connector = self.connectors.by_name.get(held.turn.conversation.connector)
-            if not await self._settle(held, connector, message):
+            settled = self._without(held, message) if connector is None else self._settle(held, connector, message)
+            if not await settled:
                 return
 
-    async def _settle(self, held: Held, connector: Connector | None, message: Message) -> bool:
+    async def _without(self, held: Held, message: Message) -> bool:
+        """As `_settle`, where this pod does not know the connector."""
+        now = datetime.now(UTC)
+        due = message.not_before if message.attempt is None else message.attempt.unconfirmed_after
+        if due is not None and due > now:
+            return False
+        wait = self.connectors.awaited(held.turn.conversation.connector, message.time)
+        if wait is not None:
+            return await self._elsewhere(held, message, now + timedelta(seconds=wait))
+        if message.attempt is not None:
+            return await self._doubt(held, None, message, message.attempt, ended=True)
+        return await self._cancel(held, message, "", _NO_CONNECTOR)
+
+    async def _settle(self, held: Held, connector: Connector, message: Message) -> bool:
         """Whether the next part may be seen to."""
         now = datetime.now(UTC)
         if message.attempt is not None:
@@ -86,22 +100,16 @@ class Sender:
             return await self._doubt(held, connector, message, message.attempt, ended=ended)
         if message.not_before is not None and message.not_before > now:
             return False
-        label = connector.label if connector is not None else ""
-        why = self._unfit(held.turn, connector, now)
-        if why is not None:
-            await held.write("cancel", lambda turn: self.conversations.cancel(turn, message, error=why))
-            metrics.SENDS.labels(label, "window_closed" if why is WINDOW_CLOSED else "no_connector").inc()
-            return True
+        if window_closed(held.turn, now):
+            return await self._cancel(held, message, connector.label, WINDOW_CLOSED)
         try:
             attempt = await held.write(
                 "begin_attempt",
                 lambda turn: self.conversations.begin_attempt(turn, message, seconds=self.seconds + _MARGIN),
             )
         except OptedOut:
-            metrics.SENDS.labels(label, "opted_out").inc()
+            metrics.SENDS.labels(connector.label, "opted_out").inc()
             return True
-        if connector is None:  # it may come yet, here or in another pod
-            return await self._put_off(held, None, attempt, _ELSEWHERE)
         posting = asyncio.ensure_future(self._post(held, connector, message, attempt))
         try:
             return await asyncio.shield(posting)
@@ -109,11 +117,18 @@ class Sender:
             await asyncio.wait({posting})  # it ends by its deadline, and what Twilio said must not be lost
             raise
 
-    def _unfit(self, turn: Turn, connector: Connector | None, now: datetime) -> str | None:
-        """Why a reply is not sent at all."""
-        if connector is None and not self.connectors.routed(turn.conversation.connector):
-            return _NO_CONNECTOR
-        return WINDOW_CLOSED if window_closed(turn, now) else None
+    async def _elsewhere(self, held: Held, message: Message, at: datetime) -> bool:
+        """Another pod made it, so it had the connector; no attempt is made here."""
+        metrics.SENDS.labels("", "elsewhere").inc()
+        log.info("a reply is left for later", extra={"message_name": message.name, "why": _ELSEWHERE})
+        await held.write("postpone", lambda turn: self.conversations.postpone(turn, message, error=_ELSEWHERE, at=at))
+        return False
+
+    async def _cancel(self, held: Held, message: Message, label: str, why: str) -> bool:
+        """Not to be sent at all."""
+        await held.write("cancel", lambda turn: self.conversations.cancel(turn, message, error=why))
+        metrics.SENDS.labels(label, "window_closed" if why is WINDOW_CLOSED else "no_connector").inc()
+        return True
 
     async def _post(self, held: Held, connector: Connector, message: Message, attempt: Attempt) -> bool:
         conversation = held.turn.conversation
@@ -153,17 +168,17 @@ class Sender:
         return True
 
     async def _put_off(
-        self, held: Held, connector: Connector | None, attempt: Attempt, error: UnavailableError | CredentialsError
+        self, held: Held, connector: Connector, attempt: Attempt, error: UnavailableError | CredentialsError
     ) -> bool:
         """Twilio surely did not take it: again later, or, after too many attempts, not at all."""
         over = attempt.number >= self.most_attempts
         wait = pause(attempt.number, error.retry_after)
         retry_at = None if over else datetime.now(UTC) + timedelta(seconds=wait)
-        metrics.SENDS.labels(connector.label if connector is not None else "", "given_up" if over else "put_off").inc()
+        metrics.SENDS.labels(connector.label, "given_up" if over else "put_off").inc()
         log.warning(
             "a reply is given up" if over else "a reply is put off",
             extra={
-                "connector": held.turn.conversation.connector,
+                "connector": connector.name,
                 "attempt": attempt.id,
                 "seconds": round(wait, 1),
                 "error": str(error),
@@ -264,4 +279,4 @@ def _between(listed: Listed, earliest: datetime, until: datetime) -> bool:
 
 
 _NO_CONNECTOR = "ConnectorUnavailable: the agent does not use this connector any more."
-_ELSEWHERE = UnavailableError("The connector cannot be served here.", reason="ConnectorUnavailable")
+_ELSEWHERE = "ConnectorUnavailable: left to pods that know the connector."

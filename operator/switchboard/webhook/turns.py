@@ -43,13 +43,12 @@ _GRACE = 1.0
 _State = Literal["Failed", "Cancelled"]
 _Unfit = tuple[str, str, _State]
 """Why a turn is not handed to the engine: one word, a sentence, and how the execution ends."""
-ELSEWHERE_SECONDS = 5.0
-"""What a watch is late, or a rollout's old pod goes on, at most as a rule; times the attempts so far."""
 _NO_CONNECTOR: _Unfit = (
     "ConnectorUnavailable",
     "The agent does not use this connector any more, or it cannot be served.",
     "Cancelled",
 )
+_EXHAUSTED: _Unfit = ("AttemptsExhausted", "Every attempt ended with the death of the pod that made it.", "Failed")
 _UNANSWERED = frozenset({"Received", "Held", "Waiting", "Working"})
 
 
@@ -67,6 +66,8 @@ class Again:
 
     outcome: Outcome
     at: datetime
+    counts: bool = True
+    """Whether it was an attempt: False where it was left to others."""
 
 
 @dataclass(slots=True)
@@ -87,17 +88,13 @@ class Runner:
     async def run(self, turn: Turn, trace: str | None) -> Ended | Again:
         """What one attempt at a turn gave. Raises LogUnavailable."""
         connector = self.connectors.by_name.get(turn.conversation.connector)
+        if connector is None:
+            wait = self.connectors.awaited(turn.conversation.connector, turn.execution.start_time)
+            return self._unanswered(turn, trace, _NO_CONNECTOR) if wait is None else self._elsewhere(turn, trace, wait)
         unfit = await self._unfit(turn, connector)
-        later = self.connectors.routed(turn.conversation.connector)
-        if unfit is _NO_CONNECTOR and later and turn.execution.attempts < self.bounds.max_attempts:
-            return self._elsewhere(turn, trace)
-        if unfit is not None or connector is None:
-            kind, why, state = unfit or _NO_CONNECTOR
-            metrics.TURNS.labels(kind).inc()
-            log.info("a turn is not answered", extra={"execution": turn.execution.name, "why": kind})
-            text = self.bounds.fallback_reply if kind == "AttemptsExhausted" else ""
-            replies = self._texts(connector, turn, text) if connector is not None else []
-            return Ended(self._outcome(turn, trace, kind, why, state), replies)
+        if unfit is not None:
+            text = self.bounds.fallback_reply if unfit is _EXHAUSTED else ""
+            return self._unanswered(turn, trace, unfit, self._texts(connector, turn, text))
         began = time.perf_counter()
         try:
             given = await self._input(turn, connector, trace)
@@ -118,21 +115,25 @@ class Runner:
         outcome = Outcome("Succeeded", self.kind, answer.model, answer.usage, list(answer.steps)[:100], trace_id=trace)
         return Ended(outcome, self._texts(connector, turn, answer.text))
 
-    def _elsewhere(self, turn: Turn, trace: str | None) -> Again:
+    def _unanswered(self, turn: Turn, trace: str | None, unfit: _Unfit, replies: Sequence[Reply] = ()) -> Ended:
+        kind, why, state = unfit
+        metrics.TURNS.labels(kind).inc()
+        log.info("a turn is not answered", extra={"execution": turn.execution.name, "why": kind})
+        return Ended(self._outcome(turn, trace, kind, why, state), replies)
+
+    def _elsewhere(self, turn: Turn, trace: str | None, wait: float) -> Again:
         """Another pod recorded the message, so it had the connector: this one has not heard of it yet, or is of a
         rollout's old ones, without its credentials. It is left to others, and to itself, for a while."""
         kind, why, _ = _NO_CONNECTOR
-        log.info("a turn is left for later", extra={"execution": turn.execution.name, "why": kind})
-        wait = timedelta(seconds=ELSEWHERE_SECONDS * turn.execution.attempts)
-        return Again(self._outcome(turn, trace, kind, why, "Failed"), datetime.now(UTC) + wait)
+        log.info("a turn is left for later", extra={"execution": turn.execution.name, "why": kind, "seconds": wait})
+        at = datetime.now(UTC) + timedelta(seconds=wait)
+        return Again(self._outcome(turn, trace, kind, why, "Failed"), at, counts=False)
 
-    async def _unfit(self, turn: Turn, connector: Connector | None) -> _Unfit | None:
+    async def _unfit(self, turn: Turn, connector: Connector) -> _Unfit | None:
         """Why a turn is not handed to the engine."""
         contact, now = turn.conversation.contact, datetime.now(UTC)
         if turn.execution.attempts > self.bounds.max_attempts:
-            return "AttemptsExhausted", "Every attempt ended with the death of the pod that made it.", "Failed"
-        if connector is None:
-            return _NO_CONNECTOR
+            return _EXHAUSTED
         verdict = connector.door.decide(contact, self.decisions.decision(connector.name, contact))
         if verdict is Verdict.REFUSE:
             return "AccessDenied", "The contact was turned away after it wrote.", "Cancelled"

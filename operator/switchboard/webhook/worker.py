@@ -128,7 +128,10 @@ class Worker:
             result = await self.runner.run(turn, trace)
             if isinstance(result, Again):
                 again = result
-                await held.write("retry", lambda now: self.conversations.retry(now, again.outcome, at=again.at))
+                await held.write(
+                    "retry",
+                    lambda now: self.conversations.retry(now, again.outcome, at=again.at, counts=again.counts),
+                )
                 held.over = True
                 return
             ended = result

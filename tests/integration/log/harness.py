@@ -168,6 +168,11 @@ def replies(*texts: str) -> Sequence[Reply]:
     return [Reply(NUMBER, CONTACT, text) for text in texts]
 
 
+def soon(turn: Turn, seconds: float = 5) -> datetime:
+    """So long after the turn was claimed, by the clock of who did."""
+    return turn.expires - timedelta(seconds=LEASE - seconds)
+
+
 async def open_log(
     backend: Backend, exits: AsyncExitStack, agent: str, max_messages: int = 10_000, dying: Dying | None = None
 ) -> ConversationLog:

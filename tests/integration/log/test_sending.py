@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.integration.log.harness import CONNECTOR, CONTACT, LEASE, World, replies
+from tests.integration.log.harness import CONNECTOR, CONTACT, LEASE, World, replies, soon
 
 from switchboard.log.errors import LeaseLost, OptedOut
 from switchboard.log.protocol import UNCONFIRMED_SECONDS
@@ -282,6 +282,48 @@ async def test_what_was_put_off_is_tried_again_when_due_under_a_new_attempt(worl
     await world.log.confirm(again, second, "SMb", QUEUED)
     kept = await world.one(part.name)
     assert (kept.state, kept.attempts, kept.error, kept.error_code) == ("Sent", 2, None, None)
+
+
+async def test_a_part_that_is_left_to_others_comes_again_without_an_attempt(world: World) -> None:
+    await world.told()
+    turn = await world.answered("one", "two")
+    first = turn.outbound[0]
+    await world.log.postpone(turn, first, error="not known here", at=soon(turn))
+    await world.log.release(turn)
+    kept = await world.one(first.name)
+    assert (kept.state, kept.attempts, kept.error) == ("Sending", 0, "not known here")
+    assert await world.claim() is None
+    await world.advance(6)
+    again = await world.claimed(holder="pod-b")
+    assert [part.body for part in again.outbound] == ["one", "two"]
+    with pytest.raises(LeaseLost):
+        await world.log.postpone(turn, first, error="late", at=soon(turn))
+    attempt = await world.log.begin_attempt(again, again.outbound[0], seconds=10)
+    assert attempt.number == 1
+    await world.log.confirm(again, attempt, "SM1", DeliveryState.QUEUED)
+    sent = await world.one(first.name)
+    assert (sent.state, sent.error, sent.not_before) == ("Sent", None, None)
+
+
+async def test_a_part_in_doubt_that_is_left_to_others_is_given_up_by_nobody_before(world: World) -> None:
+    await world.told()
+    turn, part, attempt = await world.begun()
+    await world.log.release(turn)
+    await world.advance(UNCONFIRMED_SECONDS + 1)
+    turn = await world.claimed(holder="pod-b")
+    (doubted,) = turn.outbound
+    assert doubted.attempt is not None
+    await world.log.postpone(turn, doubted, error="not known here", at=soon(turn))
+    await world.log.release(turn)
+    assert await world.claim() is None
+    await world.advance(6)
+    turn = await world.claimed(holder="pod-c")
+    (doubted,) = turn.outbound
+    assert doubted.attempt is not None
+    assert (doubted.attempt.id, doubted.attempts) == (attempt.id, 1)
+    await world.log.postpone(turn, part, error="of a part as it was before its attempt", at=soon(turn))
+    await world.log.unknown(turn, doubted.attempt, error="nobody knows")
+    assert (await world.one(part.name)).state == "DeliveryUnknown"
 
 
 async def test_what_was_refused_ends_with_its_meaning_and_the_next_part_goes_on(world: World) -> None:

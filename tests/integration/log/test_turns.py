@@ -7,7 +7,7 @@ from contextlib import aclosing
 from datetime import timedelta
 
 import pytest
-from tests.integration.log.harness import CONTACT, LEASE, World, conversation, replies
+from tests.integration.log.harness import CONTACT, LEASE, World, conversation, replies, soon
 
 from switchboard.api.conversation import ExecutionError, Step, Usage
 from switchboard.log.errors import LeaseLost
@@ -127,6 +127,31 @@ async def test_a_retry_comes_back_when_it_is_due_with_its_messages_only(world: W
     assert (again.execution.name, again.execution.attempts) == (turn.execution.name, 2)
     assert [message.body for message in again.messages] == ["one"]
     assert await world.states(name) == [("one", "Working"), ("two", "Waiting")]
+
+
+async def test_what_is_left_to_others_is_none_of_the_turns_attempts(world: World) -> None:
+    await world.told("question")
+    for _ in range(5):
+        turn = await world.claimed()
+        assert turn.execution.attempts == 1
+        unable = Outcome("Failed", error=ExecutionError(kind="ConnectorUnavailable", message="not known here"))
+        await world.log.retry(turn, unable, at=soon(turn), counts=False)
+        kept = await world.log.execution(turn.execution.name)
+        assert kept is not None
+        assert (kept.state, kept.attempts, kept.error and kept.error.kind) == ("Retrying", 0, "ConnectorUnavailable")
+        assert await world.claim() is None
+        await world.advance(6)
+    first = await world.claimed()
+    await world.log.retry(first, world.outcome("Failed"), at=soon(first, 0))
+    second = await world.claimed()
+    assert second.execution.attempts == 2
+    await world.log.retry(second, world.outcome("Failed"), at=soon(second, 0), counts=False)
+    third = await world.claimed()
+    assert (third.execution.attempts, [message.body for message in third.messages]) == (2, ["question"])
+    with pytest.raises(LeaseLost):
+        await world.log.retry(second, world.outcome("Failed"), at=soon(second), counts=False)
+    ended = await world.log.finish(third, world.outcome(), replies("answer"))
+    assert (ended.execution.attempts, len(ended.outbound)) == (2, 1)
 
 
 async def test_a_turn_given_back_unfinished_is_taken_at_once(world: World) -> None:

@@ -17,7 +17,7 @@ from switchboard.log.records import Attempt, Conversation, DeliveryNews, Executi
 from switchboard.providers.base import DeliveryState, OutboundMessage, SendResult
 from switchboard.providers.errors import CredentialsError, OutcomeUnknownError, RejectedError, UnavailableError
 from switchboard.providers.twilio import resources
-from switchboard.webhook.connectors import Connector, Connectors
+from switchboard.webhook.connectors import ELSEWHERE_MOST, Connector, Connectors
 from switchboard.webhook.lease import Held
 from switchboard.webhook.sending import SENDS_MAX, WINDOW, Sender
 
@@ -72,6 +72,10 @@ class Log:
 
     async def unknown(self, turn: Turn, attempt: Attempt, *, error: str, again: bool = False) -> None:
         self.told.append(("unknown", attempt.number, again))
+
+    async def postpone(self, turn: Turn, message: Message, *, error: str, at: datetime) -> None:
+        assert at > datetime.now(UTC)
+        self.told.append(("postpone", message.attempts, error.partition(":")[0]))
 
     async def cancel(self, turn: Turn, message: Message, *, error: str) -> None:
         self.told.append(("cancel", error.partition(":")[0]))
@@ -331,9 +335,34 @@ async def test_a_connector_that_this_pod_does_not_know_yet_puts_the_reply_off_fo
     """As an old pod of a rollout, or one whose watch is late."""
     desk.connectors.remove("sms")
     await desk.send(part(1), part(2))
-    assert desk.log.told == [("begin", 1), ("refuse", None, "ConnectorUnavailable", True)]
-    await desk.send(replace(part(1), attempts=MOST - 1))
-    assert desk.log.told[2:] == [("begin", MOST), ("refuse", None, "ConnectorUnavailable", False)]
+    await desk.send(replace(part(1), attempts=MOST - 1))  # it is no attempt, so it is never one too many
+    assert desk.log.told == [("postpone", 0, "ConnectorUnavailable"), ("postpone", MOST - 1, "ConnectorUnavailable")]
+    desk.log.told.clear()
+    await desk.send(replace(part(1), not_before=datetime.now(UTC) + 3 * SECOND))
+    assert desk.log.told == []
+    assert desk.client.posted == []
+
+
+async def test_a_reply_in_doubt_is_not_given_up_by_a_pod_that_cannot_look_it_up(desk: Desk) -> None:
+    desk.connectors.remove("sms")
+    await desk.send(attempted(part(1), age=100))
+    assert desk.log.told == []  # its time has not come
+    await desk.send(attempted(part(1), age=121))
+    assert desk.log.told == [("postpone", 1, "ConnectorUnavailable")]
+    assert desk.told == []
+
+
+async def test_a_reply_whose_connector_does_not_come_ends_with_its_reason(desk: Desk) -> None:
+    time = 1000.0
+    desk.connectors._clock = lambda: time
+    desk.connectors.remove("sms")
+    time += ELSEWHERE_MOST
+    await desk.send(part(1))
+    assert desk.log.told == [("postpone", 0, "ConnectorUnavailable")]  # others have not had the time for it
+    desk.log.told.clear()
+    made = NOW - ELSEWHERE_MOST * SECOND
+    await desk.send(replace(part(1), time=made), replace(attempted(part(2), age=500), time=made))
+    assert desk.log.told == [("cancel", "ConnectorUnavailable"), ("unknown", 1, False)]
     assert desk.client.posted == []
 
 

@@ -16,9 +16,10 @@ from switchboard.api.agent import Turn as TurnBounds
 from switchboard.engines.base import Answer, EngineError, EngineRefused, EngineUnavailable, TurnInput
 from switchboard.log.protocol import ConversationLog
 from switchboard.log.records import Conversation, Execution, Message, Turn
+from switchboard.webhook.connectors import ELSEWHERE_LONGEST, ELSEWHERE_MOST, ELSEWHERE_SECONDS
 from switchboard.webhook.media import Bounds
 from switchboard.webhook.requests import Decisions
-from switchboard.webhook.turns import ELSEWHERE_SECONDS, Again, Ended, Runner
+from switchboard.webhook.turns import Again, Ended, Runner
 
 NOW = datetime.now(UTC)
 
@@ -195,17 +196,48 @@ async def test_two_bots_do_not_talk_all_night(tmp_path: Path) -> None:
 async def test_a_connector_that_the_agent_does_not_use_any_more_ends_the_turn(tmp_path: Path) -> None:
     made = runner(tmp_path, Scripted(Answer("no")), maxAttempts=2)
     assert await unfit(made, turn(HI, connector="gone")) == ("ConnectorUnavailable", "Cancelled", 0)
-    made.connectors.remove("sms")
-    assert await unfit(made, turn(HI, attempts=2)) == ("ConnectorUnavailable", "Cancelled", 0)
 
 
 async def test_a_connector_that_this_pod_does_not_know_yet_leaves_the_turn_to_others_first(tmp_path: Path) -> None:
     """As an old pod of a rollout, or one whose watch is late: whoever recorded the message has the connector."""
     made = runner(tmp_path, Scripted(Answer("no")), maxAttempts=2)
     made.connectors.remove("sms")
-    begun = datetime.now(UTC)
-    result = await made.run(turn(HI, attempts=1), None)
-    assert isinstance(result, Again)
-    assert result.at >= begun + timedelta(seconds=ELSEWHERE_SECONDS)
-    assert result.outcome.error is not None
-    assert result.outcome.error.kind == "ConnectorUnavailable"
+    for attempts in (1, 2, 3):  # what was left to others was no attempt, and the last word is for who can say it
+        begun = datetime.now(UTC)
+        result = await made.run(turn(HI, attempts=attempts), None)
+        assert isinstance(result, Again)
+        assert not result.counts
+        assert result.at >= begun + timedelta(seconds=ELSEWHERE_SECONDS)
+        assert result.outcome.error is not None
+        assert result.outcome.error.kind == "ConnectorUnavailable"
+
+
+async def test_a_turn_is_left_to_others_until_both_it_and_the_pod_have_waited_long(tmp_path: Path) -> None:
+    made = runner(tmp_path, Scripted(Answer("no")))
+    time = 1000.0
+    made.connectors._clock = lambda: time
+    made.connectors.remove("sms")
+    old = turn(HI)
+    old.execution.start_time = NOW - timedelta(seconds=ELSEWHERE_MOST + 1)
+    assert isinstance(await made.run(old, None), Again)  # this pod has only just lost it
+    time += ELSEWHERE_MOST - 1
+    assert isinstance(await made.run(old, None), Again)
+    time += 1
+    assert isinstance(await made.run(turn(HI), None), Again)  # others have not had it yet
+    assert await unfit(made, old) == ("ConnectorUnavailable", "Cancelled", 0)
+    made.connectors.put(manifest())
+    assert isinstance(await made.run(old, None), Ended)
+    made.connectors.remove("sms")
+    assert isinstance(await made.run(old, None), Again)
+
+
+async def test_others_are_left_a_turn_for_longer_the_longer_a_pod_was_without_its_connector(tmp_path: Path) -> None:
+    made = connectors(tmp_path)
+    time = 0.0
+    made._clock = lambda: time
+    assert made.awaited("sms", NOW) is None
+    made.remove("sms")
+    for seconds, wait in ((0, ELSEWHERE_SECONDS), (8, ELSEWHERE_SECONDS), (20, 10), (100, ELSEWHERE_LONGEST)):
+        time = float(seconds)
+        assert made.awaited("sms", NOW) == wait
+    assert made.awaited("no route of ours", NOW) is None

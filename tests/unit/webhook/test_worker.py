@@ -58,8 +58,8 @@ class Log:
         self.renewed.set()
         return replace(held, expires=NOW + timedelta(hours=1))
 
-    async def retry(self, held: Turn, outcome: Outcome, *, at: datetime) -> None:
-        self.told.append(f"retry {held.execution.name}")
+    async def retry(self, held: Turn, outcome: Outcome, *, at: datetime, counts: bool) -> None:
+        self.told.append(f"{'retry' if counts else 'leave'} {held.execution.name}")
 
     async def finish(self, held: Turn, outcome: Outcome, replies: list[Reply]) -> Turn:
         self.told.append(f"finish {held.execution.name}")
@@ -213,15 +213,16 @@ async def test_a_turn_that_has_ended_is_only_sent() -> None:
     assert log.told == ["send c-1-1 Succeeded", "release c-1-1"]
 
 
-async def test_what_gave_nothing_is_put_off_and_not_let_go_of_twice() -> None:
-    log, runner = Log([turn()]), Runner(Again(Outcome("Failed"), NOW))
+@pytest.mark.parametrize(("counts", "told"), [(True, "retry c-1-1"), (False, "leave c-1-1")])
+async def test_what_gave_nothing_is_put_off_and_not_let_go_of_twice(counts: bool, told: str) -> None:
+    log, runner = Log([turn()]), Runner(Again(Outcome("Failed"), NOW, counts))
     made = worker(log, runner)
     running = asyncio.create_task(made.run())
     made.look()
     runner.may.set()
     await until(lambda: bool(log.told) and not made.running)
     await stopped(made, running)
-    assert log.told == ["retry c-1-1"]
+    assert log.told == [told]
 
 
 async def test_no_more_turns_run_at_once_than_are_allowed_and_the_next_begins_when_one_ends() -> None:

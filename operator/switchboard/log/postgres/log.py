@@ -166,9 +166,9 @@ class PostgresLog:
         """As the protocol says."""
         return await self._open.turns.renew(turn, seconds=seconds)
 
-    async def retry(self, turn: Turn, outcome: Outcome, *, at: datetime) -> None:
+    async def retry(self, turn: Turn, outcome: Outcome, *, at: datetime, counts: bool = True) -> None:
         """As the protocol says."""
-        await self._open.turns.retry(turn, outcome, at=at)
+        await self._open.turns.retry(turn, outcome, at=at, counts=counts)
 
     async def finish(self, turn: Turn, outcome: Outcome, replies: Sequence[Reply]) -> Turn:
         """As the protocol says."""
@@ -191,6 +191,10 @@ class PostgresLog:
     async def unknown(self, turn: Turn, attempt: Attempt, *, error: str, again: bool = False) -> None:
         """As the protocol says."""
         await self._open.sending.unknown(turn, attempt, error=error, again=again)
+
+    async def postpone(self, turn: Turn, message: Message, *, error: str, at: datetime) -> None:
+        """As the protocol says."""
+        await self._open.sending.postpone(turn, message, error=error, at=at)
 
     async def cancel(self, turn: Turn, message: Message, *, error: str) -> None:
         """As the protocol says."""

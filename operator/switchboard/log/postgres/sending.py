@@ -138,6 +138,22 @@ class Sending:
 
         await self._database.transaction(write)
 
+    async def postpone(self, turn: Turn, message: Message, *, error: str, at: datetime) -> None:
+        """As the protocol says."""
+        wait = max(at - self._clock.now(), timedelta(0))
+
+        async def write(connection: Connection) -> None:
+            await self._turns.hold(connection, turn)
+            await connection.execute(
+                "UPDATE switchboard_messages SET error = $4,"
+                " not_before = CASE WHEN attempt_fence IS NULL THEN switchboard_now() + $3 END,"
+                " unconfirmed_after = CASE WHEN attempt_fence IS NOT NULL THEN switchboard_now() + $3 END"
+                " WHERE agent = $1 AND name = $2 AND state = 'Sending' AND attempts = $5",
+                *(self._agent, message.name, wait, bounds.clean(error, bounds.REASON_MAX), message.attempts),
+            )
+
+        await self._database.transaction(write)
+
     async def cancel(self, turn: Turn, message: Message, *, error: str) -> None:
         """As the protocol says."""
 

@@ -174,17 +174,18 @@ class Turns:
             raise LeaseLost(f"conversation {turn.conversation.name} is another worker's")
         return replace(turn, expires=before + timedelta(seconds=seconds))
 
-    async def retry(self, turn: Turn, outcome: Outcome, *, at: datetime) -> None:
+    async def retry(self, turn: Turn, outcome: Outcome, *, at: datetime, counts: bool) -> None:
         """As the protocol says."""
         wait = max(at - self._clock.now(), timedelta(0))
+        attempts = turn.execution.attempts - (not counts)
 
         async def put_off(connection: Connection) -> None:
             await self.hold(connection, turn)
             await connection.execute(
                 "UPDATE switchboard_executions SET state = 'Retrying', not_before = switchboard_now() + $3,"
-                " engine = $4, model = $5, usage = $6, steps = $7, error = $8, trace_id = $9"
+                " engine = $4, model = $5, usage = $6, steps = $7, error = $8, trace_id = $9, attempts = $10"
                 " WHERE agent = $1 AND name = $2",
-                *(self._agent, turn.execution.name, wait, *rows.outcome(outcome)),
+                *(self._agent, turn.execution.name, wait, *rows.outcome(outcome), attempts),
             )
             await requeue(connection, self._agent, turn.conversation.name, free=True)
 

@@ -182,9 +182,9 @@ class ResourcesLog:
         """As the protocol says."""
         return await self._turns.renew(turn, seconds=seconds)
 
-    async def retry(self, turn: Turn, outcome: Outcome, *, at: datetime) -> None:
+    async def retry(self, turn: Turn, outcome: Outcome, *, at: datetime, counts: bool = True) -> None:
         """As the protocol says."""
-        await self._turns.retry(turn, outcome, at=at)
+        await self._turns.retry(turn, outcome, at=at, counts=counts)
 
     async def finish(self, turn: Turn, outcome: Outcome, replies: Sequence[Reply]) -> Turn:
         """As the protocol says."""
@@ -207,6 +207,10 @@ class ResourcesLog:
     async def unknown(self, turn: Turn, attempt: Attempt, *, error: str, again: bool = False) -> None:
         """As the protocol says."""
         await self._sending.unknown(turn, attempt, error=error, again=again)
+
+    async def postpone(self, turn: Turn, message: Message, *, error: str, at: datetime) -> None:
+        """As the protocol says."""
+        await self._sending.postpone(turn, message, error=error, at=at)
 
     async def cancel(self, turn: Turn, message: Message, *, error: str) -> None:
         """As the protocol says."""

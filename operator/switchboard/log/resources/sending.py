@@ -103,6 +103,19 @@ class Sending:
 
         await self._write(turn, attempt.message, change)
 
+    async def postpone(self, turn: Turn, message: Message, *, error: str, at: datetime) -> None:
+        """As the protocol says."""
+
+        def change(kept: KeptMessage) -> Object | None:
+            self._check(turn, kept)
+            if kept.record.state != "Sending" or kept.record.attempts != message.attempts:
+                return None
+            doubted = kept.record.attempt is not None
+            until: Object = {"attempt": {"unconfirmedAfter": stamp(at)}} if doubted else {"notBefore": stamp(at)}
+            return until | {"error": error[:1024]}
+
+        await self._write(turn, message.name, change)
+
     async def cancel(self, turn: Turn, message: Message, *, error: str) -> None:
         """As the protocol says."""
 

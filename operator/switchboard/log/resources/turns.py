@@ -240,14 +240,14 @@ class Turns:
         if kept.fence != turn.fence:
             raise LeaseLost(f"execution {turn.execution.name} is another worker's (fence {kept.fence} > {turn.fence})")
 
-    async def retry(self, turn: Turn, outcome: Outcome, *, at: datetime) -> None:
+    async def retry(self, turn: Turn, outcome: Outcome, *, at: datetime, counts: bool) -> None:
         """As the protocol says."""
         record = turn.execution
         status = {
             **objects.outcome_status(outcome),
             "state": "Retrying",
             "startTime": stamp(record.start_time),
-            "attempts": record.attempts,
+            "attempts": record.attempts - (not counts),
             "notBefore": stamp(at),
             "lease": self._freed(turn),
         }
