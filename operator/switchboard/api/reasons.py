@@ -82,6 +82,7 @@ class AgentReason(StrEnum):
     REVISION_CREATED = "RevisionCreated"  # Event only
     REVISION_LIVE = "RevisionLive"  # Event only
     REVISION_REMOVED = "RevisionRemoved"  # Event only
+    LABELLED_BY_HAND = "LabelledByHand"  # Event only
     PROGRESSING = "Progressing"
     STANDBY = "Standby"
     SUPERSEDED = "Superseded"

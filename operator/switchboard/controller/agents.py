@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
+from collections.abc import Mapping
 from datetime import datetime
 
 from switchboard.api.agent import Agent, AgentRevision, AgentTemplate
@@ -16,12 +17,14 @@ from switchboard.controller.instructions import Instructions
 from switchboard.controller.lull import Lull
 from switchboard.controller.making import Making
 from switchboard.controller.queue import Key
+from switchboard.controller.strangers import Strangers
 from switchboard.kube import resources
 from switchboard.kube.errors import AlreadyExists, Forbidden, Invalid
 from switchboard.kube.resources import Object
 from switchboard.reconcile import agents, binding, failures, hosts, revisions, routes, secrets, workloads
 from switchboard.reconcile.facts import ConnectorFacts
 from switchboard.reconcile.outcome import Event, Mend, Problem
+from switchboard.reconcile.owners import controlled_by, controller, is_of, whose
 from switchboard.reconcile.revisions import Known, Plan, Workload
 
 log = logging.getLogger(__name__)
@@ -35,6 +38,7 @@ class AgentReconciler:
         self._contacts = Contacts(context)
         self._lull = Lull(context.busy)
         self._making = Making(context)
+        self._strangers = Strangers()
         self._names: dict[Key, tuple[object, str]] = {}
         self.instructions = Instructions(context.api, context.enqueue)
         settings = context.settings
@@ -64,6 +68,7 @@ class AgentReconciler:
             self.instructions.forget(key)
             self._lull.forget(key)
             self._making.forget(key)
+            self._strangers.forget(key)
             self._names.pop(key, None)
             self._contacts.forget(key.namespace)
             return None
@@ -85,12 +90,14 @@ class AgentReconciler:
         # What has no Deployment any more may have been stopped halfway.
         halfway = known.revisions.keys() - known.workloads.keys() - {*plan.run}
         for name in (*plan.stop, *sorted(halfway)):
-            await self._stop(agent, name, plan, known)
+            await self._stop(agent, known.revisions[name], plan)
         for name in plan.drop:  # pods write to a revision: what they said last may keep it
             await context.applier.remove(
                 resources.AGENT_REVISIONS, key.namespace, name, owner=agent.metadata.uid, if_unchanged=True
             )
         await self._report_revisions(agent, plan, known, now)
+        labelled = context.store.of_agent(resources.DEPLOYMENTS, key.namespace, key.name)
+        await context.tell(self._object(agent), self._strangers.found(key, labelled), now)
         return await self._report(agent, plan, known, blocked, now)
 
     # Revisions
@@ -146,20 +153,23 @@ class AgentReconciler:
     def _known(self, agent: Agent, template: AgentTemplate | None, now: datetime) -> Known:
         store, namespace = self._context.store, agent.metadata.namespace
         owned: dict[str, AgentRevision] = {}
-        foreign: dict[str, str] = {}
-        wanted = {agent.spec.revision}
-        name = self._name(agent, template) if template is not None else None
-        wanted.add(name)
+        taken: dict[str, str] = {}
+        ending: set[str] = set()
         for obj in store.owned_by(resources.AGENT_REVISIONS, namespace, agent.metadata.uid):
             revision = store.read(AgentRevision, resources.AGENT_REVISIONS, obj)
-            if revision is not None and revision.metadata.deletion_timestamp is None:
+            if obj["metadata"].get("deletionTimestamp"):
+                ending.add(obj["metadata"]["name"])
+            elif revision is not None:
                 owned[revision.metadata.name] = revision
-        for other_name in wanted - {None}:
-            other = store.get(resources.AGENT_REVISIONS, namespace, other_name or "")
-            owners = other["metadata"].get("ownerReferences") or () if other is not None else ()
-            if other is not None and all(owner.get("uid") != agent.metadata.uid for owner in owners):
-                foreign[str(other_name)] = next((f"the {it['kind']} {it['name']}" for it in owners), "nobody")
-        return Known(agent.metadata.name, owned, foreign, self._workloads(agent, now), self._live(agent), name)
+            else:
+                taken[obj["metadata"]["name"]] = "cannot be read by this version of the operator"
+        name = self._name(agent, template) if template is not None else None
+        for wanted in {agent.spec.revision, name} - {None}:
+            other = store.get(resources.AGENT_REVISIONS, namespace, str(wanted))
+            if other is not None and not is_of(agent.metadata.uid, other):
+                taken[str(wanted)] = f"belongs to {whose(other)}"
+        running = self._workloads(agent, owned, now)
+        return Known(agent.metadata.name, owned, taken, frozenset(ending), running, self._live(agent), name)
 
     def _name(self, agent: Agent, template: AgentTemplate) -> str:
         """The name of the template's revision. It is a digest, made once for each template."""
@@ -171,26 +181,31 @@ class AgentReconciler:
             known = self._names[key] = what, revisions.revision_name(metadata.name, template)
         return known[1]
 
-    def _workloads(self, agent: Agent, now: datetime) -> dict[str, Workload]:
-        store, namespace, name = self._context.store, agent.metadata.namespace, agent.metadata.name
+    def _workloads(self, agent: Agent, owned: Mapping[str, AgentRevision], now: datetime) -> dict[str, Workload]:
+        """What runs the Agent's revisions. Anybody may label a Deployment or a pod as an Agent's."""
+        store, namespace = self._context.store, agent.metadata.namespace
         pods: dict[str, list[Object]] = {}
-        for pod in store.of_agent(resources.PODS, namespace, name):
-            pods.setdefault(pod["metadata"]["labels"].get(LABEL_REVISION, ""), []).append(pod)
-        return {
-            deployment["metadata"]["name"]: failures.workload(
-                deployment, pods.get(deployment["metadata"]["name"], ()), now
-            )
-            for deployment in store.of_agent(resources.DEPLOYMENTS, namespace, name)
-            if not deployment["metadata"].get("deletionTimestamp")
-        }
+        for pod in store.of_agent(resources.PODS, namespace, agent.metadata.name):
+            if controller(pod) is not None:
+                pods.setdefault(pod["metadata"]["labels"].get(LABEL_REVISION, ""), []).append(pod)
+        found: dict[str, Workload] = {}
+        for name, revision in owned.items():
+            deployment = store.get(resources.DEPLOYMENTS, namespace, name)
+            if deployment is None or deployment["metadata"].get("deletionTimestamp"):
+                continue
+            if is_of(revision.metadata.uid, deployment):
+                found[name] = failures.workload(deployment, pods.get(name, ()), now)
+        return found
 
     def _live(self, agent: Agent) -> str | None:
         """The revision that serves: as the status says, else as the Service leads: backups leave a status out."""
         if agent.status.live_revision is not None:
             return agent.status.live_revision
         name = routes.name_of(agent.metadata.name)
-        service = self._context.store.get(resources.SERVICES, agent.metadata.namespace, name) or {}
-        if ANNOTATION_AWAITED in (service.get("metadata", {}).get("annotations") or {}):
+        service = self._context.store.get(resources.SERVICES, agent.metadata.namespace, name)
+        if service is None or not is_of(agent.metadata.uid, service):
+            return None
+        if ANNOTATION_AWAITED in (service["metadata"].get("annotations") or {}):
             return None
         found = (service.get("spec", {}).get("selector") or {}).get(LABEL_REVISION)
         return str(found) if found else None
@@ -284,10 +299,10 @@ class AgentReconciler:
                 result[route.name] = address
         return result
 
-    async def _stop(self, agent: Agent, name: str, plan: Plan, known: Known) -> None:
+    async def _stop(self, agent: Agent, revision: AgentRevision, plan: Plan) -> None:
         """Removes what ran a revision."""
-        if await self._making.unmake(agent, name, known.revisions.get(name)):
-            what = f"{name} has handed everything over to {plan.live} and is stopped."
+        if await self._making.unmake(agent, revision):
+            what = f"{revision.metadata.name} has handed everything over to {plan.live} and is stopped."
             told = Event(AgentReason.REVISION_REMOVED, what)
             await self._context.applier.tell(self._object(agent), told, self._context.now())
 
@@ -304,7 +319,7 @@ class AgentReconciler:
 
     async def _report_revisions(self, agent: Agent, plan: Plan, known: Known, now: datetime) -> None:
         context, namespace = self._context, agent.metadata.namespace
-        current = self._workloads(agent, now)
+        current = self._workloads(agent, known.revisions, now)
         for name, revision in known.revisions.items():
             if name in plan.drop:
                 continue
@@ -317,7 +332,7 @@ class AgentReconciler:
         self, agent: Agent, plan: Plan, known: Known, blocked: Problem | None, now: datetime
     ) -> float | None:
         context, namespace = self._context, agent.metadata.namespace
-        current = self._workloads(agent, now)
+        current = self._workloads(agent, known.revisions, now)
         names = {
             route.name
             for name in (plan.live, plan.desired)
@@ -359,7 +374,7 @@ def _revision(agent: Agent, name: str, template: AgentTemplate) -> Object:
                 "app.kubernetes.io/managed-by": "switchboard-operator",
                 LABEL_AGENT: metadata.name,
             },
-            "ownerReferences": [workloads.owned_by(API_VERSION, "Agent", metadata.name, metadata.uid)],
+            "ownerReferences": [controlled_by(API_VERSION, "Agent", metadata.name, metadata.uid)],
         },
         "spec": template.manifest(),
     }

@@ -17,12 +17,18 @@ from switchboard.kube.resources import EVENTS, ROLE_BINDINGS, Object, ResourceTy
 from switchboard.reconcile.compare import ANNOTATION_APPLIED, as_wanted, stamped
 from switchboard.reconcile.conditions import timestamp
 from switchboard.reconcile.outcome import Event
+from switchboard.reconcile.owners import controller, is_of, whose
 
 log = logging.getLogger(__name__)
 
 
 class NotOurs(Exception):
     """An object of the wanted name belongs to somebody else; the message names both."""
+
+    def __init__(self, message: str, *, passing: bool = False) -> None:
+        super().__init__(message)
+        self.passing = passing
+        """Whether it is what an owner of the same name left, which the garbage collector is about to take."""
 
 
 class Applier:
@@ -54,7 +60,7 @@ class Applier:
             else:
                 self._learn(resource, observed)
         if observed is not None:
-            check_owner(resource, wanted, observed)
+            check_owner(wanted, observed)
             settled = self._store.settled(resource, metadata["namespace"], metadata["name"])
             if settled is not None and settled == obj["metadata"]["annotations"][ANNOTATION_APPLIED]:
                 return False
@@ -62,22 +68,29 @@ class Applier:
                 self._settle(resource, observed)
                 return False
         # What the API server made of it counts as wanted, whatever admission changed: it is not fought over.
-        self._settle(resource, await self._apply(resource, obj))
+        self._settle(resource, await self._apply(resource, obj, observed))
         return True
 
     def _settle(self, resource: ResourceType, obj: Object) -> None:
         metadata = obj["metadata"]
         self._store.settle(resource, metadata["namespace"], metadata["name"], str(metadata.get("resourceVersion")))
 
-    async def _apply(self, resource: ResourceType, obj: Object) -> Object:
+    async def _apply(self, resource: ResourceType, obj: Object, observed: Object | None) -> Object:
+        name, namespace = obj["metadata"]["name"], obj["metadata"]["namespace"]
+        uid = observed["metadata"]["uid"] if observed is not None else None
         try:
-            applied = await self._api.apply(resource, obj, manager=FIELD_MANAGER)
-        except Invalid:
-            if resource is not ROLE_BINDINGS:
+            applied = await apply(self._api, resource, obj, uid)
+        except (Conflict, Invalid) as error:
+            if uid is None:
+                raise
+            if not await self._is_there(resource, namespace, name, uid):
+                self._store.remove(resource, namespace, name, uid)
+                raise Conflict(f"The {resource.kind} {name} is another one by now") from error
+            if resource is not ROLE_BINDINGS or isinstance(error, Conflict):
                 raise
             # roleRef cannot be changed: the binding is made anew.
-            await self._api.delete(resource, obj["metadata"]["name"], obj["metadata"]["namespace"])
-            applied = await self._api.apply(resource, obj, manager=FIELD_MANAGER)
+            await self._api.delete(resource, name, namespace, uid=uid)
+            applied = await apply(self._api, resource, obj, None)
         metrics.WRITES.labels("apply", resource.plural).inc()
         self._learn(resource, applied, written=True)
         return applied
@@ -97,16 +110,16 @@ class Applier:
         return created
 
     async def remove(
-        self, resource: ResourceType, namespace: str, name: str, *, owner: str | None, if_unchanged: bool = False
+        self, resource: ResourceType, namespace: str, name: str, *, owner: str, if_unchanged: bool = False
     ) -> bool:
-        """Deletes an object that `owner` (a uid; None: whoever) has, if it is known to be there: that very one, or
-        that very version of it.
+        """Deletes an object that `owner` (a uid) controls, if it is known to be there: that very one, or that very
+        version of it.
 
         Raises:
             KubeError: it is still there, and what is known of it is up to date now; or nobody can say.
         """
         known = self._store.get(resource, namespace, name)
-        if known is None or not (owner is None or _is_of(owner, known)):
+        if known is None or not is_of(owner, known):
             return False
         uid = known["metadata"]["uid"]
         version = str(known["metadata"]["resourceVersion"]) if if_unchanged else None
@@ -205,21 +218,23 @@ class Applier:
             log.warning("an Event was not taken", extra={"reason": event.reason, "error": str(error)})
 
 
-def check_owner(resource: ResourceType, wanted: Object, observed: Object) -> None:
-    """Raises NotOurs if `observed` is not of the owner that `wanted` names."""
-    owner = next((it for it in wanted["metadata"].get("ownerReferences", ()) if it.get("controller")), None)
-    if owner is None:
+async def apply(api: KubeApi, resource: ResourceType, obj: Object, uid: str | None) -> Object:
+    """Applies an object that was looked at: with a `uid`, only to that very one (else Conflict, or Invalid)."""
+    metadata = {**obj["metadata"], "uid": uid} if uid is not None else obj["metadata"]
+    return await api.apply(resource, {**obj, "metadata": metadata}, manager=FIELD_MANAGER)
+
+
+def check_owner(wanted: Object, observed: Object) -> None:
+    """Raises NotOurs if `observed` is not controlled by the controller that `wanted` names."""
+    owner = controller(wanted)
+    if owner is None or is_of(owner["uid"], observed):
         return
-    if _is_of(owner["uid"], observed):
-        return
-    references = observed["metadata"].get("ownerReferences") or ()
-    name, namespace = wanted["metadata"]["name"], wanted["metadata"]["namespace"]
-    other = next((f"the {it['kind']} {it['name']}" for it in references if it.get("controller")), "somebody else")
+    kind, name, namespace = wanted["kind"], wanted["metadata"]["name"], wanted["metadata"]["namespace"]
+    other = controller(observed)
+    if other is not None and (other["kind"], other["name"]) == (owner["kind"], owner["name"]):
+        before = f"{owner['kind']} {owner['name']}"
+        raise NotOurs(f"The {kind} {name} of an earlier {before} is still being removed.", passing=True)
     raise NotOurs(
-        f"The {resource.kind} {name} exists in the namespace {namespace} and belongs to {other}, not to the "
+        f"The {kind} {name} exists in the namespace {namespace} and belongs to {whose(observed)}, not to the "
         f"{owner['kind']} {owner['name']}. Delete or rename it: what is not ours is not changed."
     )
-
-
-def _is_of(owner: str, obj: Object) -> bool:
-    return any(it.get("uid") == owner for it in obj["metadata"].get("ownerReferences") or ())

@@ -196,6 +196,8 @@ class ConnectorReconciler:
                 await self._records.keep(connector, pool.account.sid, decision.writes)
             except NotOurs as error:
                 problem = Problem(ConnectorReason.NAME_TAKEN, str(error), Mend.ARRIVE)
+                if error.passing:
+                    problem = Problem(ConnectorReason.CHECKING, str(error), Mend.WAIT)
                 seen = dataclasses.replace(seen, failed=dict.fromkeys(connector.spec.channels, problem))
             else:
                 for write in decision.writes:

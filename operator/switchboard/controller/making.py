@@ -74,6 +74,8 @@ class Making:
                 try:
                     await context.applier.ensure(kind, obj)
                 except NotOurs as error:
+                    if error.passing:
+                        return Problem(AgentReason.DEPLOYING, str(error), Mend.WAIT)
                     return Problem(AgentReason.NAME_TAKEN, str(error), Mend.ARRIVE)
                 except Invalid as error:
                     return Problem(AgentReason.INVALID, f"The {obj['kind']} that it needs is not valid: {error}")
@@ -82,14 +84,14 @@ class Making:
         made[what] = known
         return None
 
-    async def unmake(self, agent: Agent, name: str, revision: AgentRevision | None) -> bool:
-        """Removes what runs a revision (None: which is gone), or what an attempt left; whether there was anything."""
-        namespace, owner = agent.metadata.namespace, revision.metadata.uid if revision is not None else None
+    async def unmake(self, agent: Agent, revision: AgentRevision) -> bool:
+        """Removes what runs a revision, or what an attempt left; whether there was anything. What runs one that is gone
+        is the garbage collector's."""
+        namespace, name = agent.metadata.namespace, revision.metadata.name
         self._made.get(_key(agent), {}).pop(name, None)
         found = False
         for resource in OF_REVISION:
-            if self._context.store.get(resource, namespace, name) is not None:
-                found |= await self._context.applier.remove(resource, namespace, name, owner=owner)
+            found |= await self._context.applier.remove(resource, namespace, name, owner=revision.metadata.uid)
         return found
 
     def forget(self, key: Key) -> None:

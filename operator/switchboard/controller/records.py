@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from switchboard.api.connector import TwilioConnector
-from switchboard.api.meta import FIELD_MANAGER
 from switchboard.controller import metrics
-from switchboard.controller.applying import check_owner
+from switchboard.controller.applying import apply, check_owner
 from switchboard.controller.context import CONNECTOR, Context
 from switchboard.controller.queue import Key
 from switchboard.kube.errors import AlreadyExists, NotFound
 from switchboard.kube.resources import SECRETS, Object
 from switchboard.reconcile import release
+from switchboard.reconcile.owners import is_of
 from switchboard.reconcile.release import Record
 from switchboard.reconcile.webhooks import Write
 
@@ -29,13 +29,8 @@ class Records:
         key = _key(connector)
         if key in self._known:
             return self._known[key]
-        try:
-            name = release.secret_name(connector.metadata.name)
-            found = await self._context.api.get(SECRETS, name, connector.metadata.namespace)
-        except NotFound:
-            return Record()
-        owners = found["metadata"].get("ownerReferences") or ()
-        if not any(owner.get("uid") == connector.metadata.uid for owner in owners):
+        found = await self._find(connector)
+        if found is None or not is_of(connector.metadata.uid, found):
             return Record()
         record = self._known[key] = release.read(found.get("data") or {})
         return record
@@ -54,7 +49,7 @@ class Records:
             try:
                 await self._context.api.create(SECRETS, release.secret(connector, first))
             except AlreadyExists:
-                await self._check(connector, first)  # something was kept before: it is read, and added to
+                pass  # something was kept before: it is read, and added to
             else:
                 metrics.WRITES.labels("create", SECRETS.plural).inc()
                 self._known[key] = first
@@ -62,26 +57,31 @@ class Records:
         before = await self.read(connector)
         await self.write(connector, release.kept(before, account, asked, connector))
 
-    async def _check(self, connector: TwilioConnector, record: Record) -> None:
-        wanted: Object = release.secret(connector, record)
-        try:
-            found = await self._context.api.get(SECRETS, wanted["metadata"]["name"], connector.metadata.namespace)
-        except NotFound:
-            return
-        owners = found["metadata"].get("ownerReferences") or ()
-        if all(owner["kind"] != CONNECTOR or owner["name"] != connector.metadata.name for owner in owners):
-            check_owner(SECRETS, wanted, found)
-        # What a connector of this name left behind is about to be collected: until then the API server refuses.
-
     async def write(self, connector: TwilioConnector, record: Record) -> None:
-        """Writes a record if it is not what was written last."""
+        """Writes a record if it is not what was written last.
+
+        Raises:
+            NotOurs: a Secret of that name is somebody else's.
+        """
         key = _key(connector)
         if self._known.get(key) == record:
             return
-        wanted = release.secret(connector, record)
-        await self._context.api.apply(SECRETS, wanted, manager=FIELD_MANAGER)
-        metrics.WRITES.labels("apply", SECRETS.plural).inc()
+        wanted: Object = release.secret(connector, record)
+        found = await self._find(connector)
+        if found is None:
+            await self._context.api.create(SECRETS, wanted)
+        else:
+            check_owner(wanted, found)
+            await apply(self._context.api, SECRETS, wanted, found["metadata"]["uid"])
+        metrics.WRITES.labels("create" if found is None else "apply", SECRETS.plural).inc()
         self._known[key] = record
+
+    async def _find(self, connector: TwilioConnector) -> Object | None:
+        name, namespace = release.secret_name(connector.metadata.name), connector.metadata.namespace
+        try:
+            return await self._context.api.get(SECRETS, name, namespace)
+        except NotFound:
+            return None
 
     def forget(self, key: Key) -> None:
         """A connector is gone."""

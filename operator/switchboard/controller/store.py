@@ -29,6 +29,7 @@ from switchboard.kube.resources import (
 )
 from switchboard.reconcile.compare import ANNOTATION_APPLIED
 from switchboard.reconcile.facts import AgentFacts, ConnectorFacts, agent_facts, connector_facts
+from switchboard.reconcile.owners import controller
 
 M = TypeVar("M", bound=Resource)
 
@@ -187,7 +188,7 @@ class Store:
         return list(self._groups.get((resource.plural, namespace, agent), {}).values())
 
     def owned_by(self, resource: ResourceType, namespace: str, uid: str) -> list[Object]:
-        """The AgentRevisions that an object owns."""
+        """The AgentRevisions that an object controls."""
         return list(self._groups.get((resource.plural, namespace, uid), {}).values())
 
     def model(self, kind: type[M], resource: ResourceType, namespace: str, name: str) -> M | None:
@@ -266,7 +267,7 @@ def _groups(resource: ResourceType, obj: Object | None) -> set[str]:
     if resource is PODS or resource is DEPLOYMENTS:
         return {label} if (label := (metadata.get("labels") or {}).get(LABEL_AGENT)) else set()
     if resource is AGENT_REVISIONS:
-        return {owner["uid"] for owner in metadata.get("ownerReferences") or ()}
+        return {owner["uid"]} if (owner := controller(obj)) is not None else set()
     return set()
 
 

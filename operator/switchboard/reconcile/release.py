@@ -10,9 +10,9 @@ from pydantic import Field
 
 from switchboard.api.connector import TwilioConnector
 from switchboard.api.meta import API_VERSION, LABEL_CONNECTOR, Model
+from switchboard.reconcile.owners import controlled_by
 from switchboard.reconcile.twilio import Carrier, Kind
 from switchboard.reconcile.webhooks import Write, is_switchboard, points_here
-from switchboard.reconcile.workloads import owned_by
 
 KEY = "previous.json"
 
@@ -60,7 +60,7 @@ def secret(connector: TwilioConnector, record: Record) -> dict[str, object]:
                 "app.kubernetes.io/managed-by": "switchboard-operator",
                 LABEL_CONNECTOR: owner.name[:63].rstrip("-."),
             },
-            "ownerReferences": [owned_by(API_VERSION, "TwilioConnector", owner.name, owner.uid)],
+            "ownerReferences": [controlled_by(API_VERSION, "TwilioConnector", owner.name, owner.uid)],
         },
         "type": "Opaque",
         "data": {KEY: base64.b64encode(record.model_dump_json(by_alias=True).encode()).decode()},

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from switchboard.api.agent import AgentRevision, AgentTemplate, template_content
 from switchboard.api.reasons import AgentReason
-from switchboard.reconcile.outcome import Problem
+from switchboard.reconcile.outcome import Mend, Problem
 
 
 def content_hash(template: AgentTemplate) -> str:
@@ -72,9 +72,12 @@ class Known:
     agent: str
     revisions: Mapping[str, AgentRevision] = field(default_factory=dict)
     """Those that the Agent owns, by name."""
-    foreign: Mapping[str, str] = field(default_factory=dict)
-    """AgentRevisions of wanted names that somebody else owns, and who."""
+    taken: Mapping[str, str] = field(default_factory=dict)
+    """AgentRevisions that stand in the way of their names, and why: `belongs to the Agent other`."""
+    ending: frozenset[str] = frozenset()
+    """The Agent's own that are being deleted and are still there."""
     workloads: Mapping[str, Workload] = field(default_factory=dict)
+    """What runs them, by name."""
     live: str | None = None
     """The one that served until now."""
     saved_as: str | None = None
@@ -132,8 +135,11 @@ def _saved(
     if template is None:
         return None, None, problem
     name = known.saved_as or revision_name(known.agent, template)
-    if name in known.foreign:
-        return None, None, _taken(name, f"it belongs to {known.foreign[name]}")
+    if name in known.ending:
+        message = f"The AgentRevision {name} is being deleted, and made again once it is gone."
+        return None, None, Problem(AgentReason.DEPLOYING, message, Mend.WAIT)
+    if name in known.taken:
+        return None, None, _taken(name, f"it {known.taken[name]}")
     # A name that the commit gives must come to exist; without one any kept revision that says the same will do.
     candidates = [name] if template.name is not None else [name, *_newest_first(known)]
     for other in candidates:
@@ -156,15 +162,17 @@ def _wanted(
 ) -> tuple[str | None, Problem | None]:
     """The revision that should serve. Where the one asked for is not there, the live one goes on."""
     if pin is None:
+        if known.saved_as in known.ending:
+            return live, problem  # it comes back: no older one takes its place meanwhile
         return saved if saved is not None else live or _newest(known), problem
     if pin in known.revisions or pin == saved:
         return pin, problem
-    owner = f", which belongs to {known.foreign[pin]}" if pin in known.foreign else ", which does not exist"
+    why = "is being deleted" if pin in known.ending else known.taken.get(pin, "does not exist")
     serving = live or _newest_available(known) or saved or _newest(known)
     kept = ", ".join(_newest_first(known)[:5]) or "none"
     missing = Problem(
         AgentReason.REVISION_MISSING,
-        f"spec.revision names {pin}{owner}; {serving or 'nothing'} goes on serving. Kept revisions: {kept}.",
+        f"spec.revision names {pin}, which {why}; {serving or 'nothing'} goes on serving. Kept revisions: {kept}.",
     )
     return serving, missing
 
@@ -203,8 +211,7 @@ def _superseded(
     for name in known.workloads:
         if name in running:
             continue
-        revision = known.revisions.get(name)
-        if revision is None or _drained(revision, known.workloads[name], live, now, drain_seconds):
+        if _drained(known.revisions[name], known.workloads[name], live, now, drain_seconds):
             stop.add(name)
         else:
             draining.add(name)

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from switchboard.api.agent import Agent
 from switchboard.api.meta import ANNOTATION_AWAITED, API_VERSION, LABEL_AGENT, LABEL_REVISION
 from switchboard.api.runtime import HTTP_PORT_NAME, message_path
-from switchboard.reconcile.workloads import common_labels, owned_by
+from switchboard.reconcile.owners import controlled_by
+from switchboard.reconcile.workloads import common_labels
 
 Json = dict[str, Any]
 
@@ -42,7 +43,7 @@ def _metadata(agent: Agent, annotations: Mapping[str, str] | None = None) -> Jso
         "namespace": owner.namespace,
         "labels": common_labels(owner.name),
         **({"annotations": dict(annotations)} if annotations else {}),
-        "ownerReferences": [owned_by(API_VERSION, "Agent", owner.name, owner.uid)],
+        "ownerReferences": [controlled_by(API_VERSION, "Agent", owner.name, owner.uid)],
     }
 
 

@@ -15,6 +15,7 @@ from switchboard.api.agent import Agent, AgentRevision, ConversationLogSpec, Web
 from switchboard.api.meta import ANNOTATION_CHECKSUM, API_VERSION, GROUP, LABEL_AGENT, LABEL_REVISION
 from switchboard.api.runtime import WebhookConfig
 from switchboard.reconcile import contacts
+from switchboard.reconcile.owners import controlled_by
 from switchboard.reconcile.secrets import Secrets, Use, sources
 
 Json = dict[str, Any]
@@ -84,18 +85,6 @@ def manifests(revision: Revision, platform: Platform) -> list[Json]:
     return objects
 
 
-def owned_by(api_version: str, kind: str, name: str, uid: str) -> Json:
-    """A controlling owner reference."""
-    return {
-        "apiVersion": api_version,
-        "kind": kind,
-        "name": name,
-        "uid": uid,
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
-
-
 def common_labels(agent: str) -> dict[str, str]:
     """What all objects of an Agent carry. https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/"""
     return {
@@ -115,7 +104,7 @@ def _object(revision: Revision, api_version: str, kind: str, **content: Any) -> 
             "name": revision.name,
             "namespace": revision.namespace,
             "labels": {**common_labels(revision.agent.metadata.name), **revision.labels},
-            "ownerReferences": [owned_by(API_VERSION, "AgentRevision", owner.name, owner.uid)],
+            "ownerReferences": [controlled_by(API_VERSION, "AgentRevision", owner.name, owner.uid)],
         },
         **content,
     }

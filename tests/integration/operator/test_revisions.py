@@ -179,21 +179,6 @@ async def test_what_somebody_changed_or_deleted_comes_back(desk: Any) -> None:
     )
 
 
-async def test_what_belongs_to_somebody_else_is_not_touched(desk: Any) -> None:
-    account = {
-        "apiVersion": "v1",
-        "kind": "ServiceAccount",
-        "metadata": {"name": "support-v1", "namespace": desk.namespace},
-    }
-    await desk.kubectl.apply([account])
-    await desk.agent(connectors=(), template={"name": "v1"})
-    agent = await desk.agent_says("NameTaken")
-    assert "ServiceAccount support-v1" in condition(agent, "Ready")["message"]
-    found = await desk.get(resources.SERVICE_ACCOUNTS, "support-v1")
-    assert "ownerReferences" not in found["metadata"]
-    assert await desk.get(resources.DEPLOYMENTS, "support-v1") is None
-
-
 async def test_a_secret_that_is_not_labelled_is_never_mounted(desk: Any) -> None:
     await desk.secret("openai", allowed=False, apiKey="k")
     model = {"name": "test:echo", "apiKey": {"secretRef": {"name": "openai", "key": "apiKey"}}}

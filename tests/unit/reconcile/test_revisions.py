@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from switchboard.api.agent import AgentTemplate
-from switchboard.reconcile.outcome import Problem
+from switchboard.reconcile.outcome import Mend, Problem
 from switchboard.reconcile.revisions import Known, Plan, Workload, content_hash, plan, revision_name, same_content
 
 from .samples import NOW, revision, script, template
@@ -23,9 +24,11 @@ def decide(known: Known, wanted: AgentTemplate | None, **options: Any) -> Plan:
     return plan(known, wanted, **{"pin": None, "limit": 10, "now": NOW, "drain_seconds": 600, **options})
 
 
-def known(*revisions: Any, live: str | None = None, foreign: Any = None, **workloads: Workload) -> Known:
+def known(*revisions: Any, live: str | None = None, taken: Any = None, **workloads: Workload) -> Known:
     byname = {it.metadata.name: it for it in revisions}
-    return Known("support", byname, foreign or {}, {f"support-{key}": value for key, value in workloads.items()}, live)
+    return Known(
+        "support", byname, taken or {}, frozenset(), {f"support-{key}": it for key, it in workloads.items()}, live
+    )
 
 
 def test_the_first_template_makes_a_revision_of_the_name_that_the_commit_gives() -> None:
@@ -85,10 +88,30 @@ def test_a_name_with_other_content_is_taken() -> None:
 
 
 def test_a_name_of_another_agents_revision_is_taken() -> None:
-    result = decide(known(foreign={"support-v1": "the Agent other"}), template(name="v1"))
+    result = decide(known(taken={"support-v1": "belongs to the Agent other"}), template(name="v1"))
     assert result.problem is not None
     assert "the Agent other" in result.problem.message
     assert result.create is None
+
+
+def ending(*revisions: Any, **workloads: Workload) -> Known:
+    """`support-v2` is saved as the template is, and is being deleted."""
+    return dataclasses.replace(known(*revisions, **workloads), ending=frozenset({"support-v2"}), saved_as="support-v2")
+
+
+def test_a_revision_that_is_being_deleted_is_waited_for_and_no_older_one_takes_its_place() -> None:
+    one = revision("support-v1", **script("one"))
+    result = decide(ending(one, v1=READY), template("two", name="v2"))
+    assert (result.create, result.desired, result.live) == (None, None, None)
+    assert result.problem is not None
+    assert (result.problem.reason, result.problem.mend) == ("Deploying", Mend.WAIT)
+
+
+def test_a_pin_to_a_revision_that_is_being_deleted_says_so() -> None:
+    one = revision("support-v1", **script("one"))
+    result = decide(ending(one, v1=READY), template("one", name="v1"), pin="support-v2")
+    assert result.problem is not None
+    assert "support-v2, which is being deleted; support-v1 goes on serving" in result.problem.message
 
 
 def test_the_old_one_serves_until_the_new_one_is_available() -> None:
