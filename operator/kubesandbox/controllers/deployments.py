@@ -17,6 +17,8 @@ class Deployments:
         self._sets, self._pods = shared.cache(REPLICA_SETS), shared.cache(PODS)
         self._events = shared.recorder("deployment-controller")
         self._queue = Queue()
+        self._untold: dict[str, Object] = {}
+        """By a Deployment's uid: the ReplicaSet that was made for it, until its status says so."""
         self._deployments.listen(lambda change: self._queue.add(key_of(change.current)))
         self._sets.listen(self._set_changed)
         self._pods.listen(self._pod_changed)
@@ -54,14 +56,17 @@ class Deployments:
         seen = rollout.observe(deployment, owned)
         pods = [pod for rs in owned for pod in self._pods.owned_by(rs["metadata"]["uid"])]
         plan = rollout.decide(seen, pods)
-        created = await self._create(deployment, plan.create) if plan.create is not None else None
+        uid = deployment["metadata"]["uid"]
+        if plan.create is not None:
+            self._untold[uid] = await self._create(deployment, plan.create)
         if seen.new is not None and (plan.annotate is not None or plan.min_ready_seconds is not None):
             await self._adjust(seen.new, plan)
         for step in plan.scale:
             await self._scale(deployment, step)
         for rs in plan.remove:
             await self._remove(rs)
-        await self._report(deployment, seen, created)
+        await self._report(deployment, seen, self._untold.get(uid))
+        self._untold.pop(uid, None)
         if plan.revision is not None:
             patch = {"metadata": {"annotations": {rollout.REVISION: plan.revision}}}
             self._deployments.remember(await self._client.patch(DEPLOYMENTS, *key, patch))
