@@ -24,7 +24,7 @@ from switchboard.kube import resources
 from switchboard.kube.errors import NotFound
 from switchboard.kube.resources import Object, ResourceType
 from switchboard.sandbox import stack
-from switchboard.sandbox.stack import reason
+from switchboard.sandbox.stack import condition, reason
 from switchboard.sandbox.twilio.control_models import AccountSpec, NumberSpec, SenderSpec
 
 PUBLIC = "https://agents.example.com"
@@ -161,6 +161,13 @@ class Desk:
         await self.event("Connected")
         return agent
 
+    async def at_rest(self) -> None:
+        """Returns once Agents tell of their connectors, and the cluster's own controllers of what was made for them."""
+        told_by = {resources.AGENTS: _connected, resources.DEPLOYMENTS: _rolled_out, resources.INGRESSES: _routed}
+        for kind, told in told_by.items():
+            for obj in await self.list(kind):
+                await self.until(kind, obj["metadata"]["name"], told)
+
     async def until(self, resource: ResourceType, name: str, holds: Callable[[Object], bool], **options: Any) -> Object:
         """An object, as soon as it is so."""
         found: Object = await self.kubectl.until(resource, name, holds, self.namespace, timeout=60, **options)
@@ -230,6 +237,24 @@ class Desk:
                 lambda it, value=value: it.get("status", {}).get("lastTest", {}).get("requested") == value,  # type: ignore[misc]
             )
             yield index
+
+
+def _connected(agent: Object) -> bool:
+    """What a connector says reaches its Agent a moment later."""
+    said = [entry["status"] for entry in agent.get("status", {}).get("connectors", ())]
+    return said == ["Connected"] * len(agent["spec"]["template"].get("connectors", ()))
+
+
+def _rolled_out(deployment: Object) -> bool:
+    """The Deployment controller writes its annotation and its status one after the other."""
+    return (
+        "deployment.kubernetes.io/revision" in deployment["metadata"].get("annotations", {})
+        and condition(deployment, "Progressing").get("reason") == "NewReplicaSetAvailable"
+    )
+
+
+def _routed(ingress: Object) -> bool:
+    return bool(ingress.get("status", {}).get("loadBalancer", {}).get("ingress"))
 
 
 @pytest_asyncio.fixture(loop_scope="session")

@@ -144,9 +144,9 @@ async def test_a_check_that_is_asked_for_finds_drift_at_once(connected: Any) -> 
     assert (await connected.at_twilio()).sms_url == connected.url()
 
 
-@pytest.mark.calm("what the operator hears of late it writes late")
 async def test_at_rest_nothing_is_written_and_twilio_is_asked_little(connected: Any) -> None:
     await connected.settled()
+    await connected.at_rest()
     before = await connected.versions()
     calls = [it for it in await connected.control.requests() if it.account == connected.account]
     seen = len(calls)

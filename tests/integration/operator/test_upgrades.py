@@ -64,6 +64,7 @@ async def served(desk: Any, holds: Any) -> None:
 
 async def test_a_new_default_in_the_crds_makes_no_revision_and_writes_nothing(connected: Any) -> None:
     first = await connected.settled()
+    await connected.at_rest()
     [revision] = await connected.list(resources.AGENT_REVISIONS)
     before = await connected.versions()
     async with a_later_version(connected.kubectl, partial(served, connected)):
@@ -112,6 +113,7 @@ async def test_a_restart_with_many_settled_objects_writes_nothing(desk: Any, tmp
         )
         await all_are(many, resources.TWILIO_CONNECTORS, connectors, "Connected")
         await all_are(many, resources.AGENTS, agents, "Serving")
+        await many.at_rest()
     before, asked = await many.versions(), len(await desk.control.requests())
     async with stack.operator(tmp_path, environment, name="second") as process:
         await reconciled(process.log, connectors + agents)

@@ -51,11 +51,15 @@ class Tenant:
         control = self.product.twilio.control
         before = len(await control.inbox(self.person, wait=False))
         await control.text(self.person, self.number, text, channel=channel)
+        return await self.heard(before)
+
+    async def heard(self, index: int) -> str:
+        """What the person was told there, counted from 0."""
         # A text that came before its route led here is found at Twilio half a minute later.
         try:
-            return str((await control.next_message(self.person, after=before, timeout=90)).body)
+            return str((await self.product.twilio.control.next_message(self.person, after=index, timeout=90)).body)
         except TimeoutError:
-            raise AssertionError(f"no answer to {text!r}\n{await self.told()}") from None
+            raise AssertionError(f"no message {index} to the person\n{await self.told()}") from None
 
     async def told(self) -> str:
         """The end of each pod's log."""
