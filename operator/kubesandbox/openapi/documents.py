@@ -10,11 +10,20 @@ import orjson
 from kubesandbox.kinds import Kind, Kinds
 from kubesandbox.negotiation import accepted, clauses
 from kubesandbox.objects import Json, Object
-from kubesandbox.openapi import protobuf
-from kubesandbox.openapi.schemas import REF, component_name, components, gvk
+from kubesandbox.openapi import protobuf, published
+from kubesandbox.openapi.published import REF
+from kubesandbox.openapi.schemas import component_name, components, gvk
 from kubesandbox.wire.messages import Answer, HttpRequest, json_answer
 
-INFO = {"title": "Kubernetes", "version": "v1.36.2"}
+INFO = {"title": "Kubernetes", "version": "1.36"}
+#: Moves when the same kinds are told otherwise: clients keep documents by a hash that they know it by.
+_FORM = 2
+_BEARER = {
+    "type": "apiKey",
+    "description": "Bearer Token authentication",
+    "name": "authorization",
+    "in": "header",
+}
 _WRITES = ("pretty", "dryRun", "fieldManager", "fieldValidation")
 _LISTS = (
     "allowWatchBookmarks",
@@ -34,9 +43,9 @@ _NUMBERS = {"limit", "timeoutSeconds", "gracePeriodSeconds"}
 _FLAGS = {"allowWatchBookmarks", "watch", "sendInitialEvents", "orphanDependents", "force"}
 
 
-def written(kinds: Iterable[Kind]) -> Iterator[Kind]:
-    """The kinds that can be written: of the others there is no type to document."""
-    return (kind for kind in kinds if "create" in kind.verbs)
+def documented(kinds: Iterable[Kind]) -> Iterator[Kind]:
+    """The kinds whose types are known: those that can be written, and those that are published."""
+    return (kind for kind in kinds if "create" in kind.verbs or published.available())
 
 
 class OpenApi:
@@ -54,8 +63,10 @@ class OpenApi:
         if request.method not in {"GET", "HEAD"} or not path.startswith("/openapi/"):
             return None
         if self._generation != self._kinds.generation:
-            self._documents.clear()
-            self._hashes = {path: self._hash(kinds) for path, kinds in self._by_path().items()}
+            hashes = {path: self._hash(kinds) for path, kinds in self._by_path().items()}
+            same = hashes.items() & self._hashes.items()
+            self._documents = {path: self._documents[path] for path, _ in same if path in self._documents}
+            self._hashes = hashes
             self._generation = self._kinds.generation
         if path == "/openapi/v2":
             return self._v2(request)
@@ -88,7 +99,7 @@ class OpenApi:
 
     def _by_path(self) -> dict[str, list[Kind]]:
         found: dict[str, list[Kind]] = {}
-        for kind in written(self._kinds):
+        for kind in documented(self._kinds):
             prefix = f"apis/{kind.group}" if kind.group else "api"
             found.setdefault(f"{prefix}/{kind.version}", []).append(kind)
         return found
@@ -97,7 +108,7 @@ class OpenApi:
     def _hash(kinds: list[Kind]) -> str:
         """Changes with what the document says; clients keep documents by it for good."""
         seed = [[k.kind, k.plural, sorted(k.subresources), getattr(k.strategy, "definition", None)] for k in kinds]
-        text = orjson.dumps([INFO["version"], seed], option=orjson.OPT_SORT_KEYS)
+        text = orjson.dumps([_FORM, published.available(), seed], option=orjson.OPT_SORT_KEYS)
         return hashlib.sha256(text).hexdigest().upper()
 
     def _entry(self, path: str) -> Object:
@@ -109,12 +120,12 @@ class OpenApi:
             "openapi": "3.0.0",
             "info": INFO,
             "paths": {key: value for kind in kinds for key, value in paths(kind, "/" + path).items()},
-            "components": {"schemas": components(kinds)},
+            "components": {"schemas": components(kinds), "securitySchemes": {"BearerToken": _BEARER}},
         }
 
     def _swagger(self) -> Object:
         by_path = self._by_path()
-        schemas = components(written(self._kinds))
+        schemas = components(documented(self._kinds))
         return {
             "swagger": "2.0",
             "info": INFO,
@@ -124,32 +135,44 @@ class OpenApi:
                 for kind in kinds
                 for key, value in paths(kind, "/" + path).items()
             },
-            "definitions": {name: _schema_as_v2(schema) for name, schema in schemas.items()},
+            "definitions": {name: _definition_as_v2(schema) for name, schema in schemas.items()},
         }
 
 
+#: What Swagger 2.0 cannot say, or its clients do not understand: apiextensions-apiserver's ToStructuralOpenAPIV2.
+_NOT_IN_V2 = frozenset({"oneOf", "anyOf", "allOf", "not", "nullable", "default"})
+_SHAPE = frozenset({"type", "items", "properties", "additionalProperties", "required"})
+
+
 def _schema_as_v2(schema: Json) -> Json:
-    """A v3 schema as Swagger 2.0 writes it. What stands in it as a value, such as a default, stays as it is, and a
+    """A v3 schema as Swagger 2.0 writes it. What stands in it as a value, such as an enum, stays as it is, and a
     property may have any name, also a keyword's."""
     if not isinstance(schema, dict):
         return schema  # `additionalProperties: true`
-    if len(schema.get("allOf") or ()) == 1 and "$ref" in schema["allOf"][0]:
-        merged = {key: value for key, value in schema.items() if key not in {"allOf", "default"}}
-        return _schema_as_v2({**merged, **schema["allOf"][0]})
-    made = {key: _below(key, value) for key, value in schema.items() if key not in {"oneOf", "nullable"}}
-    if isinstance(schema.get("oneOf"), list):
-        made.setdefault("type", "string")
-    if isinstance(made.get("$ref"), str):
-        made["$ref"] = made["$ref"].replace(REF, "#/definitions/")
+    left = _NOT_IN_V2
+    if schema.get("nullable") or schema.get("x-kubernetes-preserve-unknown-fields"):
+        left |= _SHAPE
+    made = {key: _below(key, value) for key, value in schema.items() if key not in left}
+    if isinstance(schema.get("oneOf"), list) and "type" not in schema:
+        made["type"] = "string"
+    whole = schema.get("allOf") or []
+    target = whole[0].get("$ref") if len(whole) == 1 else schema.get("$ref")
+    if isinstance(target, str):
+        made["$ref"] = target.replace(REF, "#/definitions/")
     return made
+
+
+def _definition_as_v2(schema: Object) -> Json:
+    """A component as a definition: an object that keeps what is unknown is told to be an object, and no more."""
+    if schema.get("x-kubernetes-preserve-unknown-fields"):
+        return {"type": "object", **{key: schema[key] for key in schema.keys() & {"x-kubernetes-group-version-kind"}}}
+    return _schema_as_v2(schema)
 
 
 def _below(keyword: str, value: Json) -> Json:
     if keyword == "properties" and isinstance(value, dict):
         return {name: _schema_as_v2(schema) for name, schema in value.items()}
-    if keyword in {"allOf", "anyOf"} and isinstance(value, list):
-        return [_schema_as_v2(schema) for schema in value]
-    return _schema_as_v2(value) if keyword in {"items", "additionalProperties", "not"} else value
+    return _schema_as_v2(value) if keyword in {"items", "additionalProperties"} else value
 
 
 def _operations_as_v2(value: Json) -> Json:

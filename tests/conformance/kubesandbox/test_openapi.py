@@ -54,10 +54,54 @@ def test_a_field_that_is_an_object_says_what_it_is_for(ask: Api) -> None:
 
 def test_properties_may_be_named_as_keywords_are(ask: Api) -> None:
     keywords = ("in", "schema", "content", "oneOf", "nullable", "allOf", "items", "default", "properties", "$ref")
-    properties = {name: {"type": "object", "nullable": True} for name in keywords}
+    properties = {name: {"type": "object", "description": f"the {name}"} for name in keywords}
     made = definition("keywords", "openapi.example.com", version("v1", properties))
     ask.good("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", made)
     ask.until("/apis/openapi.example.com/v1/keywords", lambda reply: reply.status == 200)
     swagger = ask.good("GET", "/openapi/v2")["definitions"]
     found = swagger["com.example.openapi.v1.Keyword"]["properties"]["spec"]["properties"]
-    assert found == {name: {"type": "object"} for name in keywords}
+    assert found == properties
+
+
+def test_swagger_leaves_out_what_its_clients_do_not_understand(ask: Api) -> None:
+    # What a real server says of these: apiextensions-apiserver's ToStructuralOpenAPIV2.
+    properties = {
+        "choice": {"type": "string", "enum": ["A"], "default": "A"},
+        "port": {"x-kubernetes-int-or-string": True, "description": "a port"},
+        "perhaps": {"type": "integer", "format": "int64", "nullable": True},
+        "free": {
+            "type": "object",
+            "x-kubernetes-preserve-unknown-fields": True,
+            "properties": {"a": {"type": "string"}},
+        },
+    }
+    made = definition("shapes", "openapi.example.com", version("v1", properties))
+    ask.good("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", made)
+    ask.until("/apis/openapi.example.com/v1/shapes", lambda reply: reply.status == 200)
+    swagger = ask.good("GET", "/openapi/v2")["definitions"]
+    found = swagger["com.example.openapi.v1.Shape"]["properties"]["spec"]["properties"]
+    assert found == {
+        "choice": {"type": "string", "enum": ["A"]},
+        "port": {"x-kubernetes-int-or-string": True, "description": "a port"},
+        "perhaps": {"format": "int64"},
+        "free": {"x-kubernetes-preserve-unknown-fields": True},
+    }
+
+
+def test_a_document_says_what_a_definition_means_by_its_extensions(ask: Api) -> None:
+    properties = {
+        "port": {"x-kubernetes-int-or-string": True},
+        "template": {
+            "type": "object",
+            "x-kubernetes-embedded-resource": True,
+            "x-kubernetes-preserve-unknown-fields": True,
+        },
+    }
+    made = definition("wholes", "openapi.example.com", version("v1", properties))
+    ask.good("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", made)
+    ask.until("/apis/openapi.example.com/v1/wholes", lambda reply: reply.status == 200)
+    schemas = ask.good("GET", "/openapi/v3/apis/openapi.example.com/v1")["components"]["schemas"]
+    found = schemas["com.example.openapi.v1.Whole"]["properties"]["spec"]["properties"]
+    assert found["port"]["anyOf"] == [{"type": "integer"}, {"type": "string"}]
+    assert found["template"]["required"] == ["kind", "apiVersion"]
+    assert list(found["template"]["properties"]) == ["apiVersion", "kind", "metadata"]

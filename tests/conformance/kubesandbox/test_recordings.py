@@ -7,13 +7,15 @@ names each step that differs.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.conformance.kubesandbox import session, transcript
+from tests.conformance.kubesandbox.conftest import serving
 
 from kubesandbox import kubeconfig
-from kubesandbox.assembly import Sandbox
+from kubesandbox.assembly import Options, Sandbox
 
 NAMES = ("core", "custom", "workloads", "watch", "discovery")
 BEYOND = ("core", "definitions", "custom", "workloads", "watch", "refusals", "tables", "odd")
@@ -32,11 +34,13 @@ def test_the_recorded_requests_are_answered_as_kube_apiserver_does(name: str, ap
     assert {step: differs for step, differs in told.items() if differs} == {}
 
 
-@pytest.fixture(scope="session")
-def config(api: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("kubectl") / "kubeconfig"
-    kubeconfig.write(path, api.url)
-    return path
+@pytest.fixture
+def config(tmp_path: Path) -> Iterator[Path]:
+    """A server of a session's own: what other recordings define would be listed among what it defines."""
+    with serving(Options(controllers=False, node=False)) as sandbox:
+        path = tmp_path / "kubeconfig"
+        kubeconfig.write(path, sandbox.url)
+        yield path
 
 
 @pytest.mark.long
