@@ -100,8 +100,9 @@ class ConversationLog(LogReader, Protocol):
     async def record(self, inbound: Inbound) -> Recorded:
         """Keeps a message; it is durable when this returns. Of the same message twice one is kept.
 
-        `Refused` is not kept; of `Held` ones the last `HELD_MAX` are. `Stop` and `Start` change the contact's opt-out
-        in the same step; what an opted-out contact writes otherwise is `Ignored`.
+        `Refused` is not kept; of `Held` ones the last `HELD_MAX` are: one that came before those is a duplicate. `Stop`
+        and `Start` change the contact's opt-out in the same step; what an opted-out contact writes otherwise is
+        `Ignored`.
 
         Raises:
             LogFull: no room, and nothing that may go.

@@ -285,3 +285,6 @@ class Backfill:
     expires: datetime
     cursor: datetime | None
     """All that the provider received before is known to be recorded. None: never looked."""
+    forgotten: datetime | None = None
+    """Of what was received until then, some was recorded, and deleted for want of room: what is not known need not have
+    been missed. None: nothing was."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from switchboard.api.conversation import ExecutionState, MessageState
 from switchboard.log.names import attempt_id, parse_attempt
+from switchboard.log.protocol import HELD_MAX
 from switchboard.log.records import DeliveryNews, DeliveryResult, Inbound, Intake, Message, Outcome
 from switchboard.providers.base import DeliveryState
 
@@ -39,6 +42,12 @@ def settle(inbound: Inbound, *, opted_out: bool) -> Settled:
     if opted_out and inbound.state in {"Waiting", "Held"}:
         return Settled("Ignored", opted_out=True)
     return Settled(inbound.state, opted_out)
+
+
+def surplus(inbound: Inbound, held: Sequence[datetime]) -> bool:
+    """Whether a message that is to be held came before all that may be held of its contact, who wrote those then: it
+    was held, and had to go, or would have to."""
+    return inbound.time is not None and len(held) >= HELD_MAX and inbound.time < min(held)
 
 
 def answered_state(outcome: Outcome | ExecutionState) -> MessageState:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from switchboard.kube.errors import KubeError
 from switchboard.log.errors import LogError
 from switchboard.log.protocol import ConversationLog
+from switchboard.log.records import Backfill as Lease
 from switchboard.providers.base import Channel, InboundMessage
 from switchboard.providers.errors import CredentialsError, ProviderError
 from switchboard.providers.twilio.inbound import PROVIDER, format_address, parse_address
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 
 OVERLAP = timedelta(minutes=5)
 """How far behind the cursor is looked again: Twilio's listing is not in the order of arrival to the second."""
+CLOCKS = timedelta(seconds=30)
+"""What Twilio's clock may be ahead of ours."""
 _LIMIT = 10_000
 
 
@@ -115,7 +118,7 @@ class Backfill:
             try:
                 if doubted or cursor is None or now - cursor > timedelta(seconds=self.interval / 2) + self.settling:
                     async with asyncio.timeout(self.lease_seconds * 0.6):
-                        await self._record(connector, self._since(connector, cursor, now), now)
+                        await self._record(connector, self._since(connector, lease, now), now)
                     until = now - self.settling
                     since = cursor or max(connector.created, now - self.retention)
                     await self.deliveries.look(connector, since, until, seconds=self.lease_seconds * 0.3)
@@ -128,10 +131,20 @@ class Backfill:
             log.warning("looking for missed messages failed", extra={"connector": connector.name, "error": str(error)})
             self.doubt(connector.name)
 
-    def _since(self, connector: Connector, cursor: datetime | None, now: datetime) -> datetime:
-        """From when on is looked: never behind the retention's edge, nor from before there was the connector."""
-        edge = max(now - self.retention, connector.created)
-        return max(edge, cursor - OVERLAP) if cursor is not None else edge
+    def _since(self, connector: Connector, lease: Lease, now: datetime) -> datetime:
+        """From when on is looked: never behind the retention's edge, nor from before there was the connector, nor where
+        the log has forgotten what it recorded: it would be answered again."""
+        since = max(now - self.retention, connector.created)
+        if lease.cursor is not None:
+            since = max(since, lease.cursor - OVERLAP)
+        if lease.forgotten is None:
+            return since
+        if lease.cursor is not None and lease.cursor < lease.forgotten:
+            log.warning(
+                "a full log has forgotten messages of a time that was not looked at: what was missed then is not found",
+                extra={"connector": connector.name, "since": lease.cursor, "until": lease.forgotten},
+            )
+        return max(since, lease.forgotten + CLOCKS)
 
     async def _record(self, connector: Connector, since: datetime, now: datetime) -> None:
         listed: list[Message] = []
@@ -145,22 +158,26 @@ class Backfill:
         known = await self.conversations.known(PROVIDER, account, [one.sid for one in found])
         missing = [one for one in reversed(found) if one.sid not in known]  # the list begins with the newest
         missing.sort(key=lambda one: time_of(one) or now)  # to the second; what is equal keeps its order
+        stored = 0
         for one in missing:
-            await self._take(connector, one, now)
-        if missing:
-            log.warning("messages were found at Twilio", extra={"connector": connector.name, "messages": len(missing)})
+            stored += await self._take(connector, one, now)
+        if stored:
+            log.warning("messages were found at Twilio", extra={"connector": connector.name, "messages": stored})
 
-    async def _take(self, connector: Connector, one: Message, now: datetime) -> None:
+    async def _take(self, connector: Connector, one: Message, now: datetime) -> bool:
+        """Whether it had been missed. What no route takes, or is refused, is not kept, and is found again each time."""
         message = await inbound(connector, one)
         if message is None or connector.line.refuses(message) is not None:
-            return
+            return False
         received = time_of(one) or now
         taken = await self.desk.take(connector, message, received=received, missed=now - received > self.missed)
-        if not taken.recorded.duplicate:
+        missed = taken.recorded.stored and not taken.recorded.duplicate
+        if missed:
             metrics.BACKFILLED.labels(connector.label, taken.recorded.state).inc()
             self._journal.recorded(connector.name, message.message_id, taken.recorded)
         if taken.asks is not None:
             await self.ask(connector, message, taken)
+        return missed
 
 
 def addresses(connector: Connector) -> list[str]:

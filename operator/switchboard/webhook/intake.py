@@ -90,7 +90,8 @@ class Desk:
                 error=why,
             )
         )
-        if not recorded.duplicate:
+        found_before = received is not None and not recorded.stored
+        if not recorded.duplicate and not found_before:
             metrics.message(connector.label, recorded.state).inc()
         asks = Asker(connector.name, contact) if recorded.state == "Held" else None
         return Taken(recorded, asks)

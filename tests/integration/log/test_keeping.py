@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from tests.integration.log.harness import World, conversation
+from tests.integration.log.harness import CONTACT, World, conversation
 
 from switchboard.log.errors import LeaseLost
 from switchboard.log.records import Query
@@ -33,6 +33,20 @@ async def test_old_conversations_go_in_small_steps_and_newer_ones_stay(world: Wo
     assert len((await world.log.messages(Query())).items) == 2
     assert len((await world.log.executions(Query())).items) == 1
     assert await world.claim() is None
+
+
+async def test_a_message_that_is_found_late_makes_its_conversation_no_older(world: World) -> None:
+    await exchange(world, CONTACT)
+    now = await world.now()
+    for body, state in (("found late", "Missed"), ("STOP", "Ignored"), ("START", "Ignored")):
+        keyword = {"STOP": "Stop", "START": "Start"}.get(body)
+        await world.told(body, state=state, keyword=keyword, time=now - timedelta(days=9))
+    assert await world.expired(now - timedelta(days=5)) == []
+    kept = await world.log.conversation(conversation())
+    assert kept is not None
+    assert kept.last_message_time is not None
+    assert abs(kept.last_message_time - now) < timedelta(minutes=1)
+    assert len(await world.log.history(conversation())) == 5
 
 
 async def test_what_is_in_work_does_not_go(world: World) -> None:

@@ -13,7 +13,7 @@ import pytest
 from tests.integration.log import on_cluster
 from tests.integration.log.harness import CONTACT, World, conversation, open_log
 
-from switchboard.kube.resources import EXECUTIONS, MESSAGES, ResourceType
+from switchboard.kube.resources import CONVERSATIONS, EXECUTIONS, MESSAGES, ResourceType
 from switchboard.log.protocol import ConversationLog
 from switchboard.log.records import DeliveryNews, Query, Reply
 from switchboard.log.resources.log import WATCHED
@@ -32,18 +32,21 @@ async def resources(cluster: Any) -> AsyncIterator[World]:
 def deaf(log: ConversationLog, *kinds: ResourceType) -> Iterator[None]:
     """What its watches bring (of these kinds) comes later; what it asks for itself it knows at once."""
     index, late = log._index, list[Any]()  # type: ignore[attr-defined]
-    put, watching = index.put, log._tasks[: len(WATCHED)]  # type: ignore[attr-defined]
+    put, gone, watching = index.put, index.gone, log._tasks[: len(WATCHED)]  # type: ignore[attr-defined]
 
-    def put_or_keep(*arguments: Any) -> None:
-        if asyncio.current_task() in watching and arguments[0] in (kinds or WATCHED):
-            late.append(arguments)
-        else:
-            put(*arguments)
+    def later(call: Any) -> Any:
+        def now_or_later(*arguments: Any) -> None:
+            if asyncio.current_task() in watching and arguments[0] in (kinds or WATCHED):
+                late.append((call, arguments))
+            else:
+                call(*arguments)
 
-    with mock.patch.object(index, "put", put_or_keep), mock.patch.object(index, "hear"):
+        return now_or_later
+
+    with mock.patch.multiple(index, put=later(put), gone=later(gone), hear=mock.DEFAULT):
         yield
-    for arguments in late:
-        put(*arguments)
+    for call, arguments in late:
+        call(*arguments)
 
 
 async def knows(world: World, log: ConversationLog, resource: ResourceType) -> None:
@@ -230,3 +233,94 @@ async def test_a_claim_that_a_status_crossed_is_made_again_at_once(resources: Wo
         taken = await resources.claimed(holder="pod-b")
     assert crossed == [turn.execution.name]
     assert [message.body for message in taken.messages] == ["question"]
+
+
+async def finished(world: World, text: str, contact: str) -> None:
+    """A message and its answer, seen through."""
+    await world.told(text, contact=contact)
+    turn = await world.answered(f"answer to {text}")
+    attempt = await world.log.begin_attempt(turn, turn.outbound[0], seconds=10)
+    await world.log.confirm(turn, attempt, f"SM-{text}", DeliveryState.QUEUED)
+    await world.log.release(turn)
+    await world.log.settled()  # type: ignore[attr-defined]
+
+
+async def objects(world: World, resource: ResourceType) -> set[str]:
+    """What the API server has."""
+    store = world.backend
+    assert isinstance(store, on_cluster.OnCluster)
+    return {item["metadata"]["name"] for item in (await store.api.list(resource, store.namespace)).items}
+
+
+async def test_late_news_of_what_a_pod_deleted_itself_does_not_bring_it_back(resources: World) -> None:
+    small = resources.log = await resources.another(max_messages=10)
+    with deaf(small):
+        for index in range(12):
+            await finished(resources, f"m{index}", f"+15005550{index:03}")
+    index: Any = small._index  # type: ignore[attr-defined]
+    for resource in (MESSAGES, EXECUTIONS):
+        assert set(index._kept(resource)) == await objects(resources, resource)
+    assert len(index.messages) <= 10
+
+
+async def test_of_two_pods_that_make_room_one_behind_the_other_neither_drops_more_than_is_needed(
+    resources: World,
+) -> None:
+    first, second = await resources.another(max_messages=20), await resources.another(max_messages=20)
+    resources.log = first
+    for index in range(10):
+        await finished(resources, f"m{index}", f"+15005550{index:03}")
+    await resources.seen()
+    with deaf(second):
+        await finished(resources, "one more", "+15005550111")
+        there = await objects(resources, MESSAGES)
+        await second.record(resources.inbound("at the other pod", contact="+15005550112"))
+        assert there <= await objects(resources, MESSAGES)
+    await resources.seen()
+    await second.record(resources.inbound("and again", contact="+15005550113"))
+    assert len(await objects(resources, MESSAGES)) == 20
+
+
+async def test_who_was_let_in_while_another_pod_made_room_is_answered(resources: World) -> None:
+    other = await resources.another(max_messages=10)
+    held = await resources.log.record(resources.inbound("let me in", state="Held"))
+    for index in range(9):
+        await resources.told(f"m{index}", contact=f"+15005550{index:03}", state="Ignored")
+        await resources.advance(1)
+    await resources.seen()
+    with deaf(other, MESSAGES), mock.patch("switchboard.log.resources.room._held", return_value=False):
+        await resources.log.release_held("production-sms", CONTACT)
+        assert (await other.record(resources.inbound("new", contact="+15005550199"))).stored
+    await resources.seen()
+    assert held.message in await objects(resources, MESSAGES)
+    assert "let me in" in [message.body for message in (await resources.claimed()).messages]
+
+
+async def test_who_was_let_in_while_another_pod_held_what_came_next_is_answered(resources: World) -> None:
+    other = await resources.another()
+    name = await resources.told("let me in", state="Held")
+    await resources.seen()
+    with deaf(other, MESSAGES):
+        await resources.log.release_held("production-sms", CONTACT)
+        for index in range(5):
+            await other.record(resources.inbound(f"m{index}", state="Held"))
+    await resources.seen()
+    assert ("let me in", "Waiting") in await resources.states(name)
+
+
+async def test_what_two_pods_expire_at_once_is_counted_once_and_all_goes(resources: World) -> None:
+    other = await resources.another()
+    for index in range(6):
+        await finished(resources, f"m{index}", f"+15005550{index:03}")
+    await resources.advance(3600)
+    await resources.seen()
+    kinds = (MESSAGES, EXECUTIONS, CONVERSATIONS)
+    there = sum([len(await objects(resources, resource)) for resource in kinds])
+    before, gone = await resources.now(), 0
+    with deaf(other):
+        while count := await resources.log.expire(before, limit=4):
+            gone += count
+        assert gone == there
+        assert await other.expire(before, limit=4) == 0
+    assert [await objects(resources, resource) for resource in kinds] == [set(), set(), set()]
+    assert not other._index.messages  # type: ignore[attr-defined]

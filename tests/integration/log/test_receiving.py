@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from datetime import timedelta
 
 from tests.integration.log.harness import CONTACT, World, conversation, replies
 
@@ -107,6 +109,23 @@ async def test_of_held_messages_the_last_five_are_kept_and_none_is_claimed(world
         name = await world.told(f"m{index}", state="Held")
     assert await world.states(name) == [(f"m{index}", "Held") for index in range(2, 7)]
     assert await world.claim() is None
+
+
+async def test_a_held_message_that_had_to_go_is_not_held_again_as_the_last_one(world: World) -> None:
+    """The backfill finds it at Twilio, and nowhere here."""
+    said = [world.inbound(f"m{index}", state="Held") for index in range(7)]
+    for inbound in said:
+        name = (await world.log.record(inbound)).conversation
+        await world.advance(1)
+    came = await world.now() - timedelta(minutes=1)
+    again = await (await world.another()).record(replace(said[1], time=came))
+    assert (again.state, again.duplicate, again.stored) == ("Held", True, False)
+    assert (await world.log.record(replace(said[4], time=came))).duplicate
+    await world.seen()
+    assert await world.states(name) == [(f"m{index}", "Held") for index in range(2, 7)]
+    missed = await world.log.record(world.inbound("missed", state="Held", time=await world.now()))
+    assert (missed.duplicate, missed.stored) == (False, True)
+    assert [body for body, _ in await world.states(name)] == ["m3", "m4", "m5", "m6", "missed"]
 
 
 async def test_approval_answers_the_last_held_message_of_each_channel(world: World) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
+from datetime import timedelta
 from typing import Any
 from unittest import mock
 
 import pytest
 from tests.integration.log import on_cluster
-from tests.integration.log.harness import CONTACT, World, conversation, open_log, replies
+from tests.integration.log.harness import CONNECTOR, CONTACT, World, conversation, open_log, replies
 
 from switchboard.kube.errors import Forbidden, TooManyRequests, Unavailable
 from switchboard.kube.resources import CONVERSATIONS, EXECUTIONS, MESSAGES, ResourceType
@@ -137,6 +138,50 @@ async def test_a_full_log_drops_the_oldest_that_are_finished(resources: World) -
     assert len(bodies) <= 20
     assert {"waits", "m13", "answer to m13"} <= set(bodies)
     assert "m0" not in bodies
+
+
+async def test_a_full_log_says_until_when_it_has_forgotten_what_came_and_a_new_pod_knows_it(resources: World) -> None:
+    small = resources.log = await resources.another(max_messages=10)
+    begun = await resources.now()
+    lease = await small.backfill(CONNECTOR, "pod-a", seconds=60)
+    assert lease is not None
+    assert lease.forgotten is None
+    said = [resources.inbound(f"m{index}") for index in range(8)]
+    for inbound in said:
+        await small.record(inbound)
+        await exchange_rest(resources)
+        await resources.advance(60)
+    await small.backfilled(lease, begun)
+    await resources.seen()
+    kept = [one for one in await small.history(conversation()) if one.direction == "Inbound"]
+    assert 0 < len(kept) < len(said)
+    for log in (small, await resources.another()):
+        lease = await log.backfill(CONNECTOR, "pod-a", seconds=60)
+        assert lease is not None
+        assert lease.cursor == begun
+        assert lease.forgotten is not None
+        assert kept[0].time - timedelta(seconds=61) <= lease.forgotten < kept[0].time
+        elsewhere = await log.backfill("another-connector", "pod-a", seconds=60)
+        assert elsewhere is not None
+        assert elsewhere.forgotten is None
+
+
+async def test_what_a_full_log_dropped_is_a_duplicate_to_pods_that_saw_it_go(resources: World) -> None:
+    other = await resources.another()
+    small = resources.log = await resources.another(max_messages=10)
+    said = [resources.inbound(f"m{index}") for index in range(8)]
+    for inbound in said:
+        await small.record(inbound)
+        await exchange_rest(resources)
+    await resources.seen()
+    ids = [inbound.message_id for inbound in said]
+    for log in (small, other):
+        assert await log.known("twilio", said[0].account, ids) == set(ids)
+        again = await log.record(said[0])
+        assert (again.duplicate, again.stored) == (True, False)
+    await resources.seen()
+    assert "m0" not in [body for body, _ in await resources.states(conversation())]
+    assert await resources.claim() is None
 
 
 async def test_a_log_that_is_full_of_work_takes_no_more_and_loses_none(resources: World) -> None:

@@ -42,6 +42,10 @@ def execution(version: int, name: str = "c-1-1") -> Object:
     return {"metadata": {"name": name, "namespace": "acme", "resourceVersion": str(version)}, "spec": spec}
 
 
+def known(obj: Object, uid: str) -> Object:
+    return obj | {"metadata": obj["metadata"] | {"uid": uid}}
+
+
 MAKERS = {CONVERSATIONS.plural: conversation, MESSAGES.plural: message, EXECUTIONS.plural: execution}
 ALL = pytest.mark.parametrize("resource", [CONVERSATIONS, MESSAGES, EXECUTIONS], ids=lambda one: one.plural)
 
@@ -113,6 +117,56 @@ def test_a_late_deletion_of_an_older_object_leaves_the_one_that_was_made_anew(re
     index.remove(resource, name, version=8)
     assert name not in index._kept(resource)
     index.remove(resource, name)
+
+
+@ALL
+def test_late_news_of_what_was_deleted_is_none_and_another_of_its_name_is_there(resource: ResourceType) -> None:
+    index, make = Index(), MAKERS[resource.plural]
+    index.put(resource, known(make(5), "one"))
+    name = make(5)["metadata"]["name"]
+    index.gone(resource, name, "one")
+    index.put(resource, known(make(6), "one"))
+    index.sync(resource, [known(make(6), "one")], 6)
+    assert not index._kept(resource)
+    index.put(resource, known(make(9), "two"))
+    assert index.uid(resource, name) == "two"
+    index.gone(resource, name, "one", 8)
+    assert index.uid(resource, name) == "two"
+
+
+@ALL
+def test_what_a_watch_calls_deleted_may_be_told_of_again(resource: ResourceType) -> None:
+    """As when somebody takes a label away, and puts it there again."""
+    index, make = Index(), MAKERS[resource.plural]
+    name = make(5)["metadata"]["name"]
+    index.put(resource, known(make(5), "one"))
+    index.gone(resource, name, "one", 6)
+    index.put(resource, known(make(6), "one"))
+    assert not index._kept(resource)
+    index.put(resource, known(make(7), "one"))
+    assert index.uid(resource, name) == "one"
+
+
+@ALL
+def test_what_was_not_known_when_it_was_asked_for_is_left_if_it_came_meanwhile(resource: ResourceType) -> None:
+    index, make = Index(), MAKERS[resource.plural]
+    name = make(5)["metadata"]["name"]
+    before = index.uid(resource, name)
+    index.put(resource, known(make(5), "one"))
+    index.gone(resource, name, before)
+    assert index.uid(resource, name) == "one"
+
+
+def test_a_message_that_was_here_is_remembered_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("switchboard.log.resources.index.GONE_MAX", 2)
+    index = Index()
+    for number in range(4):
+        name = f"in-{number}"
+        index.put(MESSAGES, known(message(number + 1, name), name))
+        assert index.had(name)
+        index.gone(MESSAGES, name, name)
+    assert [index.had(f"in-{number}") for number in range(4)] == [False, False, True, True]
+    assert not index.had("in-9")
 
 
 def test_what_waits_is_work_until_it_is_taken_away_and_each_change_of_it_is_told() -> None:

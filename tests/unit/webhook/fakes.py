@@ -120,7 +120,7 @@ class Notebook:
         duplicate = any(one.message_id == inbound.message_id for one in self.inbound)
         if not duplicate:
             self.inbound.append(inbound)
-        return Recorded("c-1", name, inbound.state, duplicate)
+        return Recorded("c-1", name, inbound.state, duplicate, stored=inbound.state != "Refused")
 
     async def deliver(self, news: DeliveryNews) -> DeliveryResult:
         if self.error is not None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from prometheus_client import REGISTRY
 from tests.unit.webhook.fakes import ACCOUNT, ANN, BOB, OURS, Notebook, connectors, manifest
 
 from switchboard.log import records
@@ -31,6 +32,7 @@ class Kept(Notebook):
     """A log with a lease to look under."""
 
     cursor: datetime | None = None
+    forgotten: datetime | None = None
     held_by_another: bool = False
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -38,7 +40,7 @@ class Kept(Notebook):
         if self.held_by_another:
             self.ended.set()
             return None
-        return records.Backfill(connector, holder, 1, datetime.now(UTC), self.cursor)
+        return records.Backfill(connector, holder, 1, datetime.now(UTC), self.cursor, self.forgotten)
 
     async def backfilled(self, backfill: records.Backfill, cursor: datetime | None) -> None:
         self.cursor = cursor
@@ -185,6 +187,45 @@ async def test_nothing_from_before_the_connector_or_behind_the_retentions_edge_i
     away = outage(sent("of last year", timedelta(days=31)), sent("of now", 30 * MINUTE))
     await away.look()
     assert [one.body for one in away.log.inbound] == ["of now"]
+
+
+async def test_what_a_full_log_has_forgotten_is_not_taken_for_missed(
+    outage: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    away = outage(
+        sent("forgotten", 4 * MINUTE),
+        sent("at the same time by another clock", 3 * MINUTE - timedelta(seconds=10)),
+        sent("missed", 2 * MINUTE),
+        cursor=datetime.now(UTC) - MINUTE,
+    )
+    away.backfill.doubt("sms")
+    away.log.forgotten = datetime.now(UTC) - 3 * MINUTE
+    await away.look()
+    assert [one.body for one in away.log.inbound] == ["missed"]
+    assert "has forgotten" not in caplog.text
+    away.log.cursor = datetime.now(UTC) - 10 * MINUTE
+    away.backfill._looked.clear()
+    await away.look()
+    assert [one.body for one in away.log.inbound] == ["missed"]
+    assert "has forgotten messages of a time that was not looked at" in caplog.text
+
+
+async def test_what_is_not_kept_is_not_told_as_found_at_every_look(
+    outage: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    def counted(outcome: str) -> float:
+        labels = {"connector": "sms", "state": outcome}
+        return sum(
+            REGISTRY.get_sample_value(f"switchboard_{name}_total", labels) or 0
+            for name in ("backfilled_messages", "messages_recorded")
+        )
+
+    away = outage(sent("let me in", 2 * MINUTE, BOB), sent("Hi", 2 * MINUTE, "ACME"), access={"policy": "AllowList"})
+    before = counted("Refused")
+    await away.look()
+    assert [one.state for one in away.log.inbound] == ["Refused"]
+    assert "messages were found" not in caplog.text
+    assert counted("Refused") == before
 
 
 async def test_where_another_pod_looks_nothing_is_asked(outage: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 import asyncpg
 
@@ -19,7 +20,7 @@ from switchboard.log.postgres.connection import RECORDING, Connection, Database,
 from switchboard.log.postgres.queue import lock, requeue
 from switchboard.log.protocol import HELD_MAX
 from switchboard.log.records import Inbound, Recorded
-from switchboard.log.transitions import beginning, settle
+from switchboard.log.transitions import beginning, settle, surplus
 
 _INSERT = """
 WITH input AS (
@@ -57,7 +58,7 @@ WITH input AS (
     ORDER BY l.conversation
     ON CONFLICT (agent, name) DO UPDATE SET
         messages = c.messages + excluded.messages,
-        last_message_time = excluded.last_message_time,
+        last_message_time = greatest(c.last_message_time, excluded.last_message_time),
         last_message = excluded.last_message,
         contact_name = coalesce(excluded.contact_name, c.contact_name),
         ready_at = coalesce(c.ready_at, excluded.ready_at)
@@ -69,7 +70,8 @@ a join the planner might read all conversations. A conversation that is leased, 
 keeps its place in the queue: what waits is looked for when that is over."""
 
 _TOUCH = """
-UPDATE switchboard_conversations SET messages = messages + $3, last_message_time = $4, last_message = $5,
+UPDATE switchboard_conversations SET messages = messages + $3,
+    last_message_time = greatest(last_message_time, $4), last_message = $5,
     contact_name = coalesce($6, contact_name) WHERE agent = $1 AND name = $2
 """
 
@@ -141,6 +143,8 @@ class Recording:
         )
         locked = await lock(connection, self._agent, conversation)
         settled = settle(inbound, opted_out=locked is not None and locked.opted_out)
+        if settled.state == "Held" and surplus(inbound, await self._held(connection, conversation)):
+            return Recorded(conversation, name, "Held", duplicate=True, stored=False)
         row = await connection.fetchrow(
             "INSERT INTO switchboard_messages (agent, name, conversation, provider, outbound, open, sender, recipient,"
             " body, media, attributes, time, recorded, state, error, provider_message_id)"
@@ -165,12 +169,12 @@ class Recording:
             known = await connection.fetchrow(f"{rows.MESSAGES} WHERE m.agent = $1 AND m.name = $2", self._agent, name)
             return Recorded(conversation, name, rows.message(known).state if known else "Waiting", duplicate=True)
         await self._after(connection, conversation, inbound, settled.state)
-        surplus = await self._drop_surplus_held(connection, conversation) if settled.state == "Held" else 0
+        dropped = await self._drop_surplus_held(connection, conversation) if settled.state == "Held" else 0
         await connection.execute(
             _TOUCH,
             self._agent,
             conversation,
-            1 - surplus,
+            1 - dropped,
             row["time"],
             _beginning(inbound),
             _contact_name(inbound),
@@ -193,6 +197,14 @@ class Recording:
             " WHERE agent = $1 AND conversation = $2 AND open AND attempt_fence IS NULL",
             *(self._agent, conversation),
         )
+
+    async def _held(self, connection: Connection, conversation: str) -> list[datetime]:
+        """When those came that are held."""
+        held = await connection.fetch(
+            "SELECT time FROM switchboard_messages WHERE agent = $1 AND conversation = $2 AND open AND state = 'Held'",
+            *(self._agent, conversation),
+        )
+        return [row["time"] for row in held]
 
     async def _drop_surplus_held(self, connection: Connection, conversation: str) -> int:
         status = await connection.execute(

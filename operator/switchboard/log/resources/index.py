@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
@@ -19,6 +20,9 @@ from switchboard.log.resources.thread import Thread
 
 log = logging.getLogger(__name__)
 
+GONE_MAX = 10_000
+"""Deleted objects that are remembered: more than are deleted within a watch's delay, or a webhook's patience."""
+
 
 class Index:
     """All records of one Agent, or of a namespace. A version never replaces a newer one."""
@@ -32,6 +36,8 @@ class Index:
         """Names of outbound messages by the provider's id."""
         self.work: dict[str, datetime] = {}
         """Conversations with work, and since or from when it may be claimed."""
+        self._gone: dict[tuple[str, str], tuple[str, float]] = {}
+        """What was deleted, by kind and name: its uid, and the version of it that is no news any more."""
         self.heard = 0
         """The newest version of a message that the watch brought: it has brought all older ones."""
         self.changed: Callable[[], None] = lambda: None
@@ -45,7 +51,11 @@ class Index:
         return thread
 
     def put(self, resource: ResourceType, obj: Object) -> None:
-        """An object as the API server gave it."""
+        """An object as the API server gave it. Late news of one that is gone is none."""
+        metadata = obj["metadata"]
+        uid, version = self._gone.get((resource.plural, metadata["name"]), ("", 0.0))
+        if uid and uid == metadata.get("uid") and int(metadata["resourceVersion"]) <= version:
+            return
         try:
             if resource is MESSAGES:
                 self._put_message(read_message(obj))
@@ -62,10 +72,32 @@ class Index:
         if resource is MESSAGES:
             self.heard = max([self.heard, *(int(one["metadata"]["resourceVersion"]) for one in objects)])
 
-    def remove(self, resource: ResourceType, name: str, version: int | None = None) -> None:
-        """An object is gone; with `version`, unless a newer one is known."""
+    def uid(self, resource: ResourceType, name: str) -> str | None:
+        """Of the object of this name that is here."""
         known = self._kept(resource).get(name)
-        if known is None or (version is not None and known.version > version):
+        return known.uid if known is not None else None
+
+    def gone(self, resource: ResourceType, name: str, uid: str | None, version: float = math.inf) -> None:
+        """This very object was deleted; with `version`, that is the last news of it. That it was there is remembered.
+        Another of its name may be there by now."""
+        if uid is None:
+            return
+        if uid:
+            self._gone.pop((resource.plural, name), None)
+            self._gone[resource.plural, name] = uid, version
+            if len(self._gone) > GONE_MAX:
+                del self._gone[next(iter(self._gone))]
+        if self.uid(resource, name) == uid:
+            self.remove(resource, name, version)
+
+    def had(self, message: str) -> bool:
+        """Whether a message of this name is here, or was until lately."""
+        return message in self.messages or (MESSAGES.plural, message) in self._gone
+
+    def remove(self, resource: ResourceType, name: str, version: float = math.inf) -> None:
+        """An object is not there; with `version`, unless a newer one is known."""
+        known = self._kept(resource).get(name)
+        if known is None or known.version > version:
             return
         if resource is MESSAGES:
             message = self.messages.pop(name)

@@ -70,12 +70,12 @@ class ResourcesLog:
         self._index.changed = self._bell.ring
         self._store = Store(api, namespace, self._index)
         self._projection = Projection(self._store)
-        self._room = Room(self._store, max_messages)
+        self._backfills = Backfills(self._store, clock, agent)
+        self._room = Room(self._store, max_messages, self._backfills.forget)
         self._receiving = Receiving(self._store, self._room, self._projection, clock, agent=agent, key=key)
         self._turns = Turns(self._store, self._room, self._projection, clock)
         self._sending = Sending(self._store, self._turns, self._projection, clock)
         self._reading = Reading(self._index, agent)
-        self._backfills = Backfills(self._store, clock, agent)
         self._synced = {resource: asyncio.Event() for resource in WATCHED}
         self._tasks: list[asyncio.Task[None]] = []
         self._projecting: asyncio.Task[None] | None = None
@@ -100,7 +100,8 @@ class ResourcesLog:
                     self._synced[resource].set()
                 elif event.kind == "DELETED":
                     metadata = event.object["metadata"]
-                    self._index.remove(resource, str(metadata["name"]), int(metadata["resourceVersion"]))
+                    uid, version = str(metadata.get("uid", "")), int(metadata["resourceVersion"])
+                    self._index.gone(resource, str(metadata["name"]), uid, version)
                     if resource is EXECUTIONS:
                         self._deleted(str(event.object["spec"]["conversation"]))
                 else:
@@ -253,8 +254,7 @@ class ResourcesLog:
 
     async def known(self, provider: str, account: str, message_ids: Sequence[str]) -> set[str]:
         """As the protocol says."""
-        messages = self._index.messages
-        return {each for each in message_ids if inbound_name(provider, account, each) in messages}
+        return {each for each in message_ids if self._index.had(inbound_name(provider, account, each))}
 
     async def backfill(self, connector: str, holder: str, *, seconds: float) -> Backfill | None:
         """As the protocol says."""

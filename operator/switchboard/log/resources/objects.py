@@ -40,6 +40,7 @@ _BEGINNING = datetime.min.replace(tzinfo=UTC)
 class KeptConversation:
     """A Conversation as it stands."""
 
+    uid: str
     version: int
     record: Conversation
 
@@ -48,6 +49,7 @@ class KeptConversation:
 class KeptMessage:
     """A Message as it stands. `record.state` is what its status says, or else its intake."""
 
+    uid: str
     version: int
     record: Message
     shown: MessageState | None
@@ -65,6 +67,7 @@ class KeptMessage:
 class KeptExecution:
     """An Execution as it stands."""
 
+    uid: str
     version: int
     record: Execution
     lease: Lease | None
@@ -98,9 +101,9 @@ def stamp(time: datetime) -> str:
     return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def _metadata(obj: Object) -> tuple[str, int]:
+def _metadata(obj: Object) -> tuple[str, str, int]:
     metadata = obj["metadata"]
-    return str(metadata["name"]), int(metadata["resourceVersion"])
+    return str(metadata["name"]), str(metadata.get("uid", "")), int(metadata["resourceVersion"])
 
 
 def labels(*, agent: str, provider: str, connector: str, conversation: str, revision: str | None = None) -> Object:
@@ -117,10 +120,11 @@ def labels(*, agent: str, provider: str, connector: str, conversation: str, revi
 
 def read_conversation(obj: Object) -> KeptConversation:
     """Raises ValueError (pydantic's) if somebody wrote what no version of this program does."""
-    name, version = _metadata(obj)
+    name, uid, version = _metadata(obj)
     model = api.Conversation.model_validate(obj)
     spec, status = model.spec, model.status
     return KeptConversation(
+        uid,
         version,
         Conversation(
             name=name,
@@ -142,7 +146,7 @@ def read_conversation(obj: Object) -> KeptConversation:
 
 def read_message(obj: Object) -> KeptMessage:
     """Raises ValueError (pydantic's) if somebody wrote what no version of this program does."""
-    name, version = _metadata(obj)
+    name, uid, version = _metadata(obj)
     model = api.Message.model_validate(obj)
     spec, status = model.spec, model.status
     inbound = spec.direction == "Inbound"
@@ -180,6 +184,7 @@ def read_message(obj: Object) -> KeptMessage:
     )
     tags = model.metadata.labels
     return KeptMessage(
+        uid,
         version,
         record,
         shown=status.state,
@@ -195,7 +200,7 @@ def read_message(obj: Object) -> KeptMessage:
 
 def read_execution(obj: Object) -> KeptExecution:
     """Raises ValueError (pydantic's) if somebody wrote what no version of this program does."""
-    name, version = _metadata(obj)
+    name, uid, version = _metadata(obj)
     model = api.Execution.model_validate(obj)
     spec, status = model.spec, model.status
     created = spec.start_time or model.metadata.creation_timestamp or _BEGINNING
@@ -219,6 +224,7 @@ def read_execution(obj: Object) -> KeptExecution:
         trace_id=status.trace_id,
     )
     return KeptExecution(
+        uid,
         version,
         record,
         lease=status.lease or spec.lease,

@@ -108,7 +108,7 @@ def current(thread: Thread, kept: KeptConversation) -> Conversation:
         contact_name=names[-1] if names else record.contact_name,
         opted_out=record.opted_out,
         messages=len(thread.messages),
-        last_message_time=last.record.time if last else None,
+        last_message_time=thread.ended_at() if last else None,
         last_message=beginning(last.record.body, len(last.record.media)) if last else None,
     )
 

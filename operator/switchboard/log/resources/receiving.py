@@ -17,7 +17,7 @@ from switchboard.log.resources.objects import KeptMessage
 from switchboard.log.resources.projection import Projection
 from switchboard.log.resources.room import Room
 from switchboard.log.resources.store import Store
-from switchboard.log.transitions import Delivered, Settled, apply_news, settle
+from switchboard.log.transitions import Delivered, Settled, apply_news, settle, surplus
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -48,10 +48,14 @@ class Receiving:
         )
         if (known := index.messages.get(name)) is not None:
             return await self._again(inbound, known)
+        if index.had(name):  # recorded, and deleted since
+            return Recorded(conversation, name, "Ignored", duplicate=True, stored=False)
         thread = index.thread(conversation)
         settled = settle(inbound, opted_out=thread.opted_out)
         if settled.state == "Refused":
             return Recorded(conversation, name, "Refused", stored=False)
+        if settled.state == "Held" and surplus(inbound, [message.record.time for message in thread.held()]):
+            return Recorded(conversation, name, "Held", duplicate=True, stored=False)
         if not await self._room.make():
             raise LogFull("the conversation log is full and all in it is in work: raise maxMessages, or use Postgres")
         if thread.conversation is None:
@@ -83,8 +87,9 @@ class Receiving:
         elif inbound.keyword == "Start" and not settled.opted_out and settled.state == "Ignored":
             await self._set_opted_out(conversation, opted_out=False)
         elif settled.state == "Held":
-            for surplus in self._store.index.thread(conversation).held()[:-HELD_MAX]:
-                await self._store.delete(MESSAGES, surplus.record.name)
+            for earlier in self._store.index.thread(conversation).held()[:-HELD_MAX]:
+                # Unless it has changed: another pod may have let the contact in.
+                await self._store.delete(MESSAGES, earlier.record.name, earlier.version)
 
     async def _again(self, inbound: Inbound, known: KeptMessage) -> Recorded:
         """It is there already. What a keyword does is done again, unless the contact has written since: the first time

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime
 
 from switchboard.kube.resources import CONVERSATIONS, EXECUTIONS, MESSAGES
 from switchboard.log.resources.objects import KeptExecution, KeptMessage
@@ -14,15 +14,20 @@ from switchboard.log.transitions import OPEN_STATES
 
 STEP = 20
 """Messages that go at once when room is made."""
+_ROUNDS = 3
+"""What was chosen to go may have changed meanwhile: then others are chosen, this often in all."""
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Room:
     """Deletes. In this order, so that dying in between leaves nothing that looks like work: an execution before the
     messages it made (a part that is missing of an execution would be made again), a conversation last."""
 
-    def __init__(self, store: Store, max_messages: int) -> None:
+    def __init__(self, store: Store, max_messages: int, forget: Callable[[str, datetime], Awaitable[None]]) -> None:
+        """`forget` is told of each connector whose messages are about to go, and when the newest of them came."""
         self._store = store
         self._max = max_messages
+        self._forget = forget
         self._lock = asyncio.Lock()
 
     async def make(self) -> bool:
@@ -31,17 +36,28 @@ class Room:
         if len(messages) < self._max:
             return True
         async with self._lock:
-            surplus = len(messages) - self._max + 1
-            if surplus > 0:
-                await self._drop_oldest(max(surplus, min(STEP, self._max // 10)))
+            for _ in range(_ROUNDS):
+                surplus = len(messages) - self._max + 1
+                if surplus > 0:
+                    await self._drop_oldest(max(surplus, min(STEP, self._max // 10)))
         return len(messages) < self._max
 
     async def _drop_oldest(self, count: int) -> None:
-        gone = 0
+        chosen, going = [], 0
+        newest: dict[str, datetime] = {}
         for thread, finished in sorted(self._finished(), key=lambda item: (_held(item[1]), _age(item[1]))):
-            if gone >= count:
-                return
-            gone += await self._drop(thread, finished)
+            if going >= count:
+                break
+            messages = _messages(thread, finished)
+            chosen.append((thread, finished))
+            going += len(messages)
+            for message in messages:
+                if message.record.direction == "Inbound":
+                    newest[message.connector] = max(message.record.time, newest.get(message.connector, _LONG_AGO))
+        for connector, time in newest.items():
+            await self._forget(connector, time)
+        for thread, finished in chosen:
+            await self._drop(thread, finished)
 
     def _finished(self) -> Iterator[tuple[Thread, KeptExecution | KeptMessage]]:
         """What may go: executions with their messages, and messages that no execution took. Held ones go last."""
@@ -54,23 +70,20 @@ class Room:
                 if message.record.execution not in kept and message.record.state not in OPEN_STATES:
                     yield thread, message
 
-    async def _drop(self, thread: Thread, finished: KeptExecution | KeptMessage) -> int:
-        """How many messages went."""
-        if isinstance(finished, KeptMessage):
-            names = [finished.record.name]
-        else:
-            name = finished.record.name
-            names = [message.record.name for message in thread.messages if message.record.execution == name]
-            if not await self._store.delete(EXECUTIONS, name, finished.version):
-                return 0
-        for name in names:
-            await self._store.delete(MESSAGES, name)
+    async def _drop(self, thread: Thread, finished: KeptExecution | KeptMessage) -> None:
+        resource = MESSAGES if isinstance(finished, KeptMessage) else EXECUTIONS
+        messages = _messages(thread, finished)
+        if await self._store.delete(resource, finished.record.name, finished.version) is False:
+            return  # it has changed meanwhile: who was held may have been let in
+        if resource is EXECUTIONS:
+            for message in messages:
+                await self._store.delete(MESSAGES, message.record.name)
         if not thread.messages and not thread.executions and thread.conversation and not thread.opted_out:
             await self._store.delete(CONVERSATIONS, thread.name, thread.conversation.version)
-        return len(names)
 
     async def expire(self, before: datetime, limit: int) -> int:
-        """Deletes up to about `limit` records of conversations that ended before; how many went."""
+        """Deletes up to about `limit` records of conversations that ended before; how many went, besides those that
+        another pod had deleted and this one had not heard of."""
         gone = 0
         for thread in list(self._store.index.threads.values()):
             if gone >= limit:
@@ -86,15 +99,22 @@ class Room:
         for execution in list(thread.executions):
             if gone >= limit:
                 return gone
-            gone += await self._store.delete(EXECUTIONS, execution.record.name, execution.version)
+            gone += bool(await self._store.delete(EXECUTIONS, execution.record.name, execution.version))
         for message in list(thread.messages):
             if gone >= limit:
                 return gone
-            gone += await self._store.delete(MESSAGES, message.record.name, message.version)
+            gone += bool(await self._store.delete(MESSAGES, message.record.name, message.version))
         # Who sent STOP stays known for ever.
         if thread.conversation is not None and not thread.messages and not thread.opted_out:
-            gone += await self._store.delete(CONVERSATIONS, thread.name, thread.conversation.version)
+            gone += bool(await self._store.delete(CONVERSATIONS, thread.name, thread.conversation.version))
         return gone
+
+
+def _messages(thread: Thread, finished: KeptExecution | KeptMessage) -> list[KeptMessage]:
+    """What goes with it."""
+    if isinstance(finished, KeptMessage):
+        return [finished]
+    return [message for message in thread.messages if message.record.execution == finished.record.name]
 
 
 def _held(finished: KeptExecution | KeptMessage) -> bool:

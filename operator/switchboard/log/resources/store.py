@@ -63,11 +63,12 @@ class Store:
 
     async def refresh(self, resource: ResourceType, name: str) -> bool:
         """Reads it anew; whether it is there."""
+        uid = self.index.uid(resource, name)
         try:
             async with self.asking():
                 found = await self.api.get(resource, name, self.namespace)
         except errors.NotFound:
-            self.index.remove(resource, name)
+            self.index.gone(resource, name, uid)
             return False
         self.index.put(resource, found)
         return True
@@ -95,6 +96,7 @@ class Store:
     ) -> bool:
         """Merges `patch` into that very version. False, and the index is up to date, if it has changed or is gone."""
         body = {**patch, "metadata": {"resourceVersion": str(version)}}
+        uid = self.index.uid(resource, name)
         try:
             async with self.asking():
                 changed = await self.api.merge_patch(resource, name, self.namespace, body, subresource=subresource)
@@ -102,23 +104,25 @@ class Store:
             await self.refresh(resource, name)
             return False
         except errors.NotFound:
-            self.index.remove(resource, name)
+            self.index.gone(resource, name, uid)
             return False
         self.index.put(resource, changed)
         return True
 
-    async def delete(self, resource: ResourceType, name: str, version: int | None = None) -> bool:
-        """Whether it is gone; with `version`, only if it has not changed."""
+    async def delete(self, resource: ResourceType, name: str, version: int | None = None) -> bool | None:
+        """Whether it was deleted; None: it was gone already. With `version`, only if it has not changed."""
+        uid = self.index.uid(resource, name)
         try:
             async with self.asking():
                 wanted = None if version is None else str(version)
                 await self.api.delete(resource, name, self.namespace, resource_version=wanted)
         except errors.NotFound:
-            pass
+            self.index.gone(resource, name, uid)
+            return None
         except errors.Conflict:
             await self.refresh(resource, name)
             return False
-        self.index.remove(resource, name)
+        self.index.gone(resource, name, uid)
         return True
 
     async def message(self, name: str) -> KeptMessage | None:

@@ -161,9 +161,10 @@ class Thread:
         return self.messages[-1] if self.messages else None
 
     def ended_at(self) -> datetime | None:
-        """When its last message was; without any, when it was opened."""
-        if self.last_message is not None:
-            return self.last_message.record.time
+        """When its latest message was, which need not be the last: one that was missed is found later. Without any,
+        when it was opened."""
+        if self._messages:
+            return max(message.record.time for message in self._messages.values())
         return self.conversation.record.created if self.conversation else None
 
     @property
