@@ -73,8 +73,7 @@ _FRESH = {"enable_seqscan": "off", "jit": "off", "plan_cache_mode": "force_custo
 """A kept plan may be one of a new database, made when its tables were all but empty and every way cost the same, and is
 kept however they grow until the database next analyzes them. So statements are planned for the tables as they are."""
 _KEPT = {"enable_seqscan": "off", "jit": "off", "plan_cache_mode": "force_generic_plan"}
-"""What records a message is planned once: that takes longer than to run it. It has one way only (the migrations say how
-its index is chosen)."""
+"""What records a message is planned once: that takes longer than to run it. It has one way only: it reads no table."""
 
 
 def malformed() -> LogMisconfigured:

@@ -6,6 +6,11 @@ from dataclasses import dataclass
 
 from switchboard.log.postgres.connection import Connection
 
+LOCK = """
+SELECT opted_out, current, fence, holder, ready_at <= switchboard_now() AS ready
+FROM switchboard_conversations WHERE agent = $1 AND name = $2 FOR UPDATE
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Locked:
@@ -23,11 +28,7 @@ class Locked:
 async def lock(connection: Connection, agent: int, conversation: str) -> Locked | None:
     """Locks it; None if there is no such conversation. What is read after this is what there is: under READ COMMITTED
     each statement sees all that was committed before it."""
-    row = await connection.fetchrow(
-        "SELECT opted_out, current, fence, holder, ready_at <= switchboard_now() AS ready"
-        " FROM switchboard_conversations WHERE agent = $1 AND name = $2 FOR UPDATE",
-        *(agent, conversation),
-    )
+    row = await connection.fetchrow(LOCK, agent, conversation)
     return Locked(row["opted_out"], row["current"], row["fence"], row["holder"], bool(row["ready"])) if row else None
 
 

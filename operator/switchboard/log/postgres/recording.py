@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
+from typing import TypeAlias
 
 import asyncpg
 
 from switchboard.api.conversation import MessageState
 from switchboard.log import bounds
+from switchboard.log.errors import LogUnavailable
 from switchboard.log.names import (
     conversation_name,
     inbound_name,
 )
 from switchboard.log.postgres import rows
 from switchboard.log.postgres.committing import GroupCommit
-from switchboard.log.postgres.connection import RECORDING, Connection, Database, count
+from switchboard.log.postgres.connection import RECORDING, TRIES, Connection, Database, count
 from switchboard.log.postgres.queue import lock, requeue
 from switchboard.log.protocol import HELD_MAX
 from switchboard.log.records import Inbound, Recorded
 from switchboard.log.transitions import beginning, settle, surplus
 
+Entry: TypeAlias = tuple[str, str, Inbound]
+"""A message with its name and its conversation's."""
+
 _INSERT = """
 WITH input AS (
-    SELECT *, (SELECT c.opted_out FROM switchboard_conversations c WHERE c.agent = $1 AND c.name = conversation)
-        IS true AND state = 'Waiting' AS silenced
+    SELECT *
     FROM unnest(string_to_array($2, $19, $20), string_to_array($3, $19, $20), string_to_array($4, $19, $20),
         string_to_array($5, $19, $20), string_to_array($6, $19, $20), string_to_array($7, $19, $20),
         string_to_array($8, $19, $20), string_to_array($9, $19, $20), string_to_array($10, $19, $20),
@@ -35,39 +39,40 @@ WITH input AS (
     WITH ORDINALITY AS input (name, conversation, connector, provider, channel, contact, contact_name, sender,
         recipient, body, beginning, media, attributes, time, state, error, provider_message_id, place)
     WHERE name IS NOT NULL
+), latest AS (
+    SELECT DISTINCT ON (i.conversation) i.conversation, i.connector, i.provider, i.channel, i.contact, i.contact_name,
+        i.beginning, max(coalesce(i.time, switchboard_now())) OVER it AS time, count(*) OVER it AS messages,
+        bool_or(i.state = 'Waiting') OVER it AS waits
+    FROM input i WINDOW it AS (PARTITION BY i.conversation) ORDER BY i.conversation, i.place DESC
+), touched AS (
+    INSERT INTO switchboard_conversations AS c (agent, name, connector, provider, channel, contact, contact_name,
+        created, messages, last_message_time, last_message, ready_at)
+    SELECT $1, l.conversation, l.connector, l.provider, l.channel, l.contact, l.contact_name, switchboard_now(),
+        l.messages, l.time, l.beginning, CASE WHEN l.waits THEN switchboard_now() END
+    FROM latest l ORDER BY l.conversation
+    ON CONFLICT (agent, name) DO UPDATE SET
+        messages = c.messages + excluded.messages,
+        last_message_time = greatest(c.last_message_time, excluded.last_message_time),
+        last_message = excluded.last_message,
+        contact_name = coalesce(excluded.contact_name, c.contact_name),
+        ready_at = CASE WHEN c.opted_out THEN c.ready_at ELSE coalesce(c.ready_at, excluded.ready_at) END
+    RETURNING c.name, c.opted_out
+), silenced AS (
+    SELECT name FROM touched WHERE opted_out
 ), made AS (
     INSERT INTO switchboard_messages (agent, name, conversation, provider, outbound, open, sender, recipient, body,
         media, attributes, time, recorded, state, error, provider_message_id)
     SELECT $1, i.name, i.conversation, i.provider, false, i.state = 'Waiting' AND NOT i.silenced, i.sender, i.recipient,
         i.body, i.media, i.attributes, coalesce(i.time, switchboard_now()), switchboard_now(),
         CASE WHEN i.silenced THEN 'Ignored' ELSE i.state END, i.error, i.provider_message_id
-    FROM input i ORDER BY i.place
-    ON CONFLICT (agent, name) DO NOTHING
-    RETURNING id, name, conversation, open, state, time
-), latest AS (
-    SELECT DISTINCT ON (m.conversation) m.conversation, m.name, m.time,
-        count(*) OVER (PARTITION BY m.conversation) AS messages,
-        bool_or(m.open) OVER (PARTITION BY m.conversation) AS waits
-    FROM made m ORDER BY m.conversation, m.id DESC
-), touched AS (
-    INSERT INTO switchboard_conversations AS c (agent, name, connector, provider, channel, contact, contact_name,
-        created, messages, last_message_time, last_message, ready_at)
-    SELECT $1, l.conversation, i.connector, i.provider, i.channel, i.contact, i.contact_name, switchboard_now(),
-        l.messages, l.time, i.beginning, CASE WHEN l.waits THEN switchboard_now() END
-    FROM latest l JOIN input i ON i.name = l.name
-    ORDER BY l.conversation
-    ON CONFLICT (agent, name) DO UPDATE SET
-        messages = c.messages + excluded.messages,
-        last_message_time = greatest(c.last_message_time, excluded.last_message_time),
-        last_message = excluded.last_message,
-        contact_name = coalesce(excluded.contact_name, c.contact_name),
-        ready_at = coalesce(c.ready_at, excluded.ready_at)
+    FROM (SELECT *, state = 'Waiting' AND conversation IN (TABLE silenced) AS silenced FROM input) i ORDER BY i.place
 )
-SELECT name, state FROM made
+TABLE silenced
 """
-"""All of a batch in one statement and one commit. That a contact opted out is looked up for each message by itself: for
-a join the planner might read all conversations. A conversation that is leased, or has something that falls due later,
-keeps its place in the queue: what waits is looked for when that is over."""
+"""All of a batch in one statement and one commit; gives the conversations whose contact opted out. It fails if one of
+the messages is known: to look for each of them before costs more than to do it again now and then. A conversation that
+is leased, or has something that falls due later, keeps its place in the queue: what waits is looked for when that is
+over."""
 
 _TOUCH = """
 UPDATE switchboard_conversations SET messages = messages + $3,
@@ -87,7 +92,7 @@ class Recording:
         self._agent_name = agent_name
         self._key = key
         self._ring = ring
-        self.commits: GroupCommit[tuple[str, str, Inbound], Recorded] = GroupCommit(
+        self.commits: GroupCommit[Entry, Recorded] = GroupCommit(
             self._commit, key=lambda entry: entry[1], at_once=RECORDING
         )
 
@@ -102,7 +107,7 @@ class Recording:
         name = inbound_name(inbound.provider, inbound.account, inbound.message_id)
         conversation = self.conversation_of(inbound.connector, inbound.channel, inbound.contact)
         if inbound.state == "Refused":
-            known = await self._known(name)
+            known = (await self._known([name])).get(name)
             return Recorded(
                 conversation, name, known or "Refused", duplicate=known is not None, stored=known is not None
             )
@@ -110,29 +115,54 @@ class Recording:
             return await self._database.transaction(lambda con: self._record_alone(con, name, conversation, inbound))
         return await self.commits.add((name, conversation, inbound))
 
-    async def _known(self, name: str) -> MessageState | None:
+    async def _known(self, names: Collection[str]) -> dict[str, MessageState]:
+        """Where those stand that are recorded."""
         async with self._database.connection() as connection:
-            row = await connection.fetchrow(f"{rows.MESSAGES} WHERE m.agent = $1 AND m.name = $2", self._agent, name)
-        return rows.message(row).state if row else None
+            found = await connection.fetch(
+                f"{rows.MESSAGES} WHERE m.agent = $1 AND m.name = ANY($2)", self._agent, list(names)
+            )
+        return {row["name"]: rows.message(row).state for row in found}
 
-    async def _commit(self, batch: Sequence[tuple[str, str, Inbound]]) -> Sequence[Recorded]:
-        columns = joined([_columns(*entry) for entry in batch])
-
-        async def insert(connection: Connection) -> list[asyncpg.Record]:
-            return await connection.fetch(_INSERT, self._agent, *columns)
-
-        made = {row["name"]: row["state"] for row in await self._database.statement(insert)}
+    async def _commit(self, batch: Sequence[Entry]) -> Sequence[Recorded]:
+        new: dict[str, Entry] = {}
+        for entry in batch:
+            new.setdefault(entry[0], entry)
+        known: dict[str, MessageState] = {}
+        silenced = await self._insert(new.values())
+        for _ in range(TRIES):
+            if silenced is not None:
+                break
+            known |= await self._known(new)
+            for name in known:
+                new.pop(name, None)
+            silenced = await self._insert(new.values())
+        if silenced is None:
+            raise LogUnavailable("messages that were known were not there when looked for, again and again")
         results = []
-        for name, conversation, _ in batch:
-            state = made.pop(name, None)  # the second of two in one batch is a duplicate, too
-            if state is None:
-                results.append(Recorded(conversation, name, await self._known(name) or "Waiting", duplicate=True))
-            else:
-                results.append(Recorded(conversation, name, state))
-        if any(result.state == "Waiting" or not result.duplicate for result in results):
-            # Also for what is not to be answered: it held the conversation's row, which workers skipped meanwhile.
-            self._ring()
+        for name, conversation, inbound in batch:
+            if new.pop(name, None) is None:
+                results.append(Recorded(conversation, name, known[name], duplicate=True))
+                continue
+            known[name] = "Ignored" if inbound.state == "Waiting" and conversation in silenced else inbound.state
+            results.append(Recorded(conversation, name, known[name]))
+        # Also for what is not to be answered: it held the conversation's row, which workers skipped meanwhile.
+        self._ring()
         return results
+
+    async def _insert(self, entries: Collection[Entry]) -> Collection[str] | None:
+        """The conversations whose contact opted out; None if one of the messages is known, and nothing was recorded."""
+        if not entries:
+            return ()
+        columns = joined([_columns(*entry) for entry in entries])
+
+        async def insert(connection: Connection) -> list[asyncpg.Record] | None:
+            try:
+                return await connection.fetch(_INSERT, self._agent, *columns)
+            except asyncpg.UniqueViolationError:
+                return None
+
+        found = await self._database.statement(insert)
+        return None if found is None else {row["name"] for row in found}
 
     async def _record_alone(self, connection: Connection, name: str, conversation: str, inbound: Inbound) -> Recorded:
         """What changes more than it adds: keywords, and messages of which only the last ones are kept."""

@@ -1,7 +1,7 @@
--- The key of each table is made after its other indexes, but for partial ones. What records messages is planned while
--- tables are all but empty, when every index that holds the same columns costs the same; of equals PostgreSQL takes the
--- newest. A longer index instead of the key would be walked through for each message; so would one that is shorter than
--- the key, and costs less as long as nothing is known of the tables: therefore each of them ends with the name.
+-- The key of each table is made after its other indexes, but for partial ones. What is planned before the first ANALYZE
+-- finds that every index that holds the same columns costs the same; of equals PostgreSQL takes the newest. A longer
+-- index instead of the key would be walked through each time; so would one that is shorter than the key, and costs less
+-- as long as nothing is known of the tables: therefore each of them ends with the name.
 
 -- The clock of leases and attempts: the database's, so that pods need not agree on the time.
 CREATE FUNCTION switchboard_now() RETURNS timestamptz LANGUAGE sql STABLE AS 'SELECT statement_timestamp()';
