@@ -24,6 +24,15 @@ def _address(value: str) -> str:
 
 _Address = Annotated[str, AfterValidator(_address)]
 
+_OF_PODS = {f"SWITCHBOARD_{name}" for name in ("CONFIG", "SECRETS", "HOST", "PORT", "HEALTH_PORT", "POD_NAME")}
+
+
+def _environment(value: dict[str, str]) -> dict[str, str]:
+    """A variable that is set twice makes a pod that the API server refuses."""
+    if taken := sorted(_OF_PODS & value.keys()):
+        raise ValueError(f"{taken[0]} is the operator's to set: leave it out")
+    return value
+
 
 class _Settings(BaseSettings):
     model_config = SettingsConfigDict(
@@ -97,7 +106,7 @@ class OperatorSettings(_Settings):
     """Seconds that a deleted connector is kept while its webhook at Twilio cannot be put back."""
     drain_seconds: float = Field(default=600, gt=0)
     """Seconds that a superseded revision none of whose pods is ready is kept for its conversations."""
-    pod_environment: dict[str, str] = {}
+    pod_environment: Annotated[dict[str, str], AfterValidator(_environment)] = {}
     """Environment of webhook pods besides what the operator sets (JSON object): proxies, trace exporters' headers. They
     take over the operator's own `OTEL_…` but for headers and names, if `OTEL_EXPORTER_OTLP_ENDPOINT` is set."""
 

@@ -104,16 +104,16 @@ def chart() -> Any:
     return helm.Chart.load(CHART)
 
 
-def templates(values: Manifest | None = None) -> dict[str, str]:
+def templates(values: Manifest | None = None, *, release: str = RELEASE, namespace: str = NAMESPACE) -> dict[str, str]:
     """The text of each template, by its file's name."""
-    rendered: dict[str, str] = chart().render(values or {}, name=RELEASE, namespace=NAMESPACE)
+    rendered: dict[str, str] = chart().render(values or {}, name=release, namespace=namespace)
     return {name.removeprefix("switchboard/templates/"): text for name, text in rendered.items()}
 
 
-def render(values: Manifest | None = None, *, crds: bool = False) -> list[Manifest]:
-    """The objects, hooks among them, in the order of the templates' names."""
+def render(values: Manifest | None = None, *, crds: bool = False, **names: str) -> list[Manifest]:
+    """The objects, hooks among them, in the order of the templates' names. `names`: of release and namespace."""
     found = []
-    for name, text in sorted(templates(values).items()):
+    for name, text in sorted(templates(values, **names).items()):
         if name.endswith(".yaml") and (crds or name != "crds.yaml"):
             found += [document for document in yaml.load_all(text, LOADER) if document]
     return found

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.chart.rendering import CASES, one, render, templates
+from tests.chart.rendering import CASES, EVERYTHING, helm, one, pod_specs, render, templates
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -84,3 +84,64 @@ def test_the_notes_of_a_complete_install_warn_of_nothing_and_say_what_is_next() 
     )["NOTES.txt"]
     assert "WARNING" not in notes
     assert "kubectl apply -k examples/quickstart" in notes
+
+
+NAMES = ("123", "012", "0x1f", "1e3", "yes", "no", "on", "null", "true", "2020-01-01")
+"""Names of Kubernetes' that YAML takes for something else where they are not quoted."""
+
+
+def renamed(node: Any, old: str, new: str) -> Any:
+    """A manifest with another name in all of its texts."""
+    if isinstance(node, dict):
+        return {renamed(key, old, new): renamed(value, old, new) for key, value in node.items()}
+    if isinstance(node, list):
+        return [renamed(it, old, new) for it in node]
+    return node.replace(old, new) if isinstance(node, str) else node
+
+
+def named(name: str) -> list[dict[str, Any]]:
+    """What the chart makes where all that may be named is named so."""
+    policy = {**EVERYTHING["networkPolicy"], "webhooks": {"namespaces": [name]}}
+    values = {
+        **EVERYTHING,
+        "fullnameOverride": "sb",
+        "namespaces": [name],
+        "serviceAccount": {"name": name},
+        "route": {"kind": "HTTPRoute", "gateway": {"name": name, "namespace": name}},
+        "image": {"repository": "r.example.com/s", "tag": name},
+        "operator": {**EVERYTHING["operator"], "priorityClassName": name, "podLabels": {"a": name}},
+        "networkPolicy": policy,
+    }
+    return render(values, release=name, namespace=name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_that_looks_like_something_else_stays_a_name(name: str) -> None:
+    assert named(name) == renamed(named("qqq"), "qqq", name)
+
+
+def test_a_releases_name_may_have_dots() -> None:
+    service = one(render(release="sms.prod"), "Service")
+    assert service["metadata"]["name"] == "sms-prod-switchboard-operator"
+    assert service["metadata"]["labels"]["app.kubernetes.io/instance"] == "sms.prod"
+
+
+def test_a_releases_name_that_no_service_may_have_is_refused_with_the_value_that_mends_it() -> None:
+    with pytest.raises(helm.HelmError, match="fullnameOverride: set it to a name that begins with a letter"):
+        render(release="1password")
+    assert render({"fullnameOverride": "sb"}, release="1password")
+
+
+def test_large_numbers_stay_integers() -> None:
+    seconds = {"progressSeconds": 2_000_000, "drainSeconds": 12_345_678, "releaseSeconds": 1_000_000}
+    pods = pod_specs(render({"operator": seconds, "release": {"timeoutSeconds": 86_400}}))
+    told = {it["name"]: it.get("value") for it in pods["Deployment/switchboard-operator"]["containers"][0]["env"]}
+    assert told["SWITCHBOARD_PROGRESS_SECONDS"] == "2000000"
+    assert told["SWITCHBOARD_DRAIN_SECONDS"] == "12345678"
+    assert told["SWITCHBOARD_RELEASE_SECONDS"] == "1000000"
+
+
+def test_an_annotation_of_ones_own_wins_over_ours() -> None:
+    values = {"operator": {"podAnnotations": {"kubectl.kubernetes.io/default-container": "proxy", "team": "a"}}}
+    found = one(render(values), "Deployment")["spec"]["template"]["metadata"]["annotations"]
+    assert found == values["operator"]["podAnnotations"]

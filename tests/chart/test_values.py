@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.chart.rendering import CHART, chart, helm
+from tests.chart.rendering import CASES, CHART, chart, helm, pod_specs, render
 
 from switchboard.cli.chart import documented
 
@@ -35,6 +35,14 @@ def _refusal(values: dict[str, Any]) -> str:
         ({"operator": {"runAsUser": 0}}, "operator/runAsUser"),
         ({"operator": {"resources": {"limit": {}}}}, "limit"),
         ({"operator": {"extraEnv": [{"name": "A", "valeu": "b"}]}}, "valeu"),
+        ({"operator": {"progressSeconds": 10**9}}, "operator/progressSeconds"),
+        ({"operator": {"podLabels": {"app.kubernetes.io/name": "x"}}}, "operator/podLabels/app.kubernetes.io"),
+        ({"operator": {"podLabels": {"team": "a b"}}}, "operator/podLabels/team"),
+        ({"metrics": {"dashboard": {"labels": {"helm.sh/chart": "x"}}}}, "metrics/dashboard/labels/helm.sh~1chart"),
+        ({"webhook": {"environment": {"SWITCHBOARD_HOST": "0.0.0.0"}}}, "webhook/environment/SWITCHBOARD_HOST"),
+        ({"publicURL": "https://user:pw@agents.example.com"}, "publicURL"),
+        ({"publicURL": "https://agents.example.com/a?b"}, "publicURL"),
+        ({"publicURL": "https://t\u00ebst.example.com"}, "publicURL"),
         ({"webhook": {"environment": {"DEBUG": True}}}, "webhook/environment/DEBUG"),
         ({"conversationLog": {"backend": "Sqlite"}}, "conversationLog/backend"),
         ({"crds": {"enabled": "false"}}, "crds/enabled"),
@@ -46,6 +54,16 @@ def _refusal(values: dict[str, Any]) -> str:
 )
 def test_a_wrong_value_is_refused_with_its_name(values: dict[str, Any], named: str) -> None:
     assert named in _refusal(values)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_variable_that_a_value_sets_is_not_set_once_more(case: str) -> None:
+    pods = pod_specs(render(CASES[case])).values()
+    names = {variable["name"] for pod in pods for it in pod["containers"] for variable in it["env"]}
+    extra = {it["name"] for it in CASES[case].get("operator", {}).get("extraEnv", [])}
+    assert len(names) > 5
+    for name in names - extra:
+        assert "operator/extraEnv/0/name" in _refusal({"operator": {"extraEnv": [{"name": name, "value": "x"}]}})
 
 
 def _objects(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:

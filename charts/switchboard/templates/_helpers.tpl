@@ -1,11 +1,14 @@
+{{/* Services' names begin with a letter and have no dots; a release's may be otherwise. */}}
 {{- define "switchboard.fullname" -}}
-{{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" -}}
-{{- else if contains .Chart.Name .Release.Name -}}
-{{- .Release.Name | trunc 52 | trimSuffix "-" -}}
-{{- else -}}
-{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 52 | trimSuffix "-" -}}
+{{- $name := .Values.fullnameOverride -}}
+{{- if not $name -}}
+{{- $release := replace "." "-" .Release.Name -}}
+{{- $name = ternary $release (printf "%s-%s" $release .Chart.Name) (contains .Chart.Name $release) -}}
 {{- end -}}
+{{- if not (regexMatch "^[a-z]" $name) -}}
+{{- fail (printf "fullnameOverride: set it to a name that begins with a letter, which that of the release, %s, does not" .Release.Name) -}}
+{{- end -}}
+{{- $name | trunc 52 | trimSuffix "-" -}}
 {{- end -}}
 
 {{/* Of the operator's Deployment, Service, Lease and roles. */}}
@@ -28,14 +31,14 @@
 
 {{- define "switchboard.selectorLabels" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: operator
 {{- end -}}
 
 {{- define "switchboard.labels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 app.kubernetes.io/name: {{ .Chart.Name }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/part-of: switchboard
 app.kubernetes.io/managed-by: {{ .Release.Service }}
@@ -68,7 +71,7 @@ capabilities: {drop: [ALL]}
 {{/* Where a pod of ours may run, and on whose account. */}}
 {{- define "switchboard.placement" -}}
 {{- with .Values.operator.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with .Values.operator.nodeSelector }}
 nodeSelector: {{- toYaml . | nindent 2 }}
@@ -106,14 +109,14 @@ tolerations: {{- toYaml . | nindent 2 }}
 {{/* Subjects of the operator's bindings. */}}
 {{- define "switchboard.subjects" -}}
 - kind: ServiceAccount
-  name: {{ include "switchboard.serviceAccountName" . }}
-  namespace: {{ .Release.Namespace }}
+  name: {{ include "switchboard.serviceAccountName" . | quote }}
+  namespace: {{ .Release.Namespace | quote }}
 {{- end -}}
 
 {{- define "switchboard.releaseSubjects" -}}
 - kind: ServiceAccount
   name: {{ include "switchboard.release" . }}
-  namespace: {{ .Release.Namespace }}
+  namespace: {{ .Release.Namespace | quote }}
 {{- end -}}
 
 {{/* What makes an object part of the pre-delete hook. */}}

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 EXIT_CONFIGURATION = 2
 
@@ -28,10 +29,20 @@ def _name(text: str) -> str:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
     if not 0 < value < float("inf"):
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds")
     return value
+
+
+def _checkout(text: str) -> Path:
+    root = Path(text)
+    if not (root / "charts" / "switchboard" / "values.yaml").is_file():
+        raise argparse.ArgumentTypeError(f"{text!r} is no checkout: it has no charts/switchboard")
+    return root
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -52,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
 
     generate = commands.add_parser("generate", help="write what is generated from the models (CRDs, reference)")
     generate.add_argument("--check", action="store_true", help="write nothing; fail if a file is stale")
-    generate.add_argument("--root", type=Path, default=Path(), help="the checkout (default: here)")
+    generate.add_argument("--root", type=_checkout, default=".", help="the checkout (default: here)")
 
     for decision in ("approve", "reject"):
         decide = commands.add_parser(decision, help=f"{decision} who asks to write to an agent")
@@ -129,11 +140,14 @@ def _process(arguments: argparse.Namespace) -> int:
             return _webhook(arguments.action)
 
 
-def _fail(error: ValidationError) -> NoReturn:
+def _fail(error: ValidationError | SettingsError) -> NoReturn:
     """Settings that are wrong are named as the environment names them."""
-    for problem in error.errors():
-        name = "SWITCHBOARD_" + "_".join(str(part) for part in problem["loc"]).upper()
-        print(f"switchboard: {name}: {problem['msg']}", file=sys.stderr)
+    if isinstance(error, SettingsError):  # raised before validation, of the fields that are lists and maps
+        problems = [(re.findall(r'field "(\w+)"', str(error))[:1], f"is not JSON: {error.__cause__}")]
+    else:
+        problems = [([str(part) for part in it["loc"]], it["msg"]) for it in error.errors()]
+    for path, message in problems:
+        print(f"switchboard: {'_'.join(['SWITCHBOARD', *path]).upper()}: {message}", file=sys.stderr)
     raise SystemExit(EXIT_CONFIGURATION)
 
 
@@ -168,7 +182,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 from switchboard.sandbox.demo import demo
 
                 return demo(story, arguments.directory, stay=not arguments.exit and sys.stdin.isatty())
-    except ValidationError as error:
+    except (ValidationError, SettingsError) as error:
         _fail(error)
     except ModuleNotFoundError as error:
         if error.name is None or not error.name.startswith("switchboard.sandbox"):

@@ -35,6 +35,50 @@ def test_a_wrong_setting_is_named_as_the_environment_names_it(
     assert "SWITCHBOARD_CHECK_INTERVAL" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("command", "name", "value"),
+    [
+        (["operator"], "SWITCHBOARD_NAMESPACES", "acme"),
+        (["webhook", "check"], "SWITCHBOARD_MEDIA_TYPES", "image/*"),
+        (["release"], "SWITCHBOARD_POD_ENVIRONMENT", "A=b"),
+    ],
+)
+def test_a_setting_that_is_no_json_is_named_in_one_line(
+    command: list[str],
+    name: str,
+    value: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit, match="2"):
+        main(command)
+    [said] = capsys.readouterr().err.strip().splitlines()
+    assert said.startswith(f"switchboard: {name}: is not JSON: Expecting value")
+
+
+def test_a_place_that_is_no_checkout_is_said_to_be_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["generate", "--root", str(tmp_path)])
+    assert "is no checkout" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("seconds", ["soon", "-1", "0", "inf", "nan"])
+def test_a_time_to_wait_is_a_number_of_seconds(seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["test", "twc/sms", "--timeout", seconds])
+    assert f"'{seconds}' is no number of seconds" in capsys.readouterr().err
+
+
+def test_what_only_the_operator_sets_on_its_pods_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SWITCHBOARD_POD_ENVIRONMENT", '{"HTTPS_PROXY": "http://p", "SWITCHBOARD_HOST": "0.0.0.0"}')
+    with pytest.raises(SystemExit, match="2"):
+        main(["operator"])
+    assert "SWITCHBOARD_POD_ENVIRONMENT: Value error, SWITCHBOARD_HOST is the operator's" in capsys.readouterr().err
+
+
 def test_an_image_without_the_sandbox_says_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
