@@ -13,6 +13,7 @@ from switchboard.api.meta import ANNOTATION_AWAITED, API_VERSION, LABEL_AGENT, L
 from switchboard.api.reasons import AgentReason
 from switchboard.controller.contacts import Contacts
 from switchboard.controller.context import AGENT, Context
+from switchboard.controller.gathering import Gathering
 from switchboard.controller.instructions import Instructions
 from switchboard.controller.lull import Lull
 from switchboard.controller.making import Making
@@ -36,6 +37,7 @@ class AgentReconciler:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._contacts = Contacts(context)
+        self._gathering = Gathering()
         self._lull = Lull(context.busy)
         self._making = Making(context)
         self._strangers = Strangers()
@@ -66,6 +68,7 @@ class AgentReconciler:
         agent = context.store.model(Agent, resources.AGENTS, key.namespace, key.name)
         if agent is None or agent.metadata.deletion_timestamp is not None:
             self.instructions.forget(key)
+            self._gathering.forget(key)
             self._lull.forget(key)
             self._making.forget(key)
             self._strangers.forget(key)
@@ -226,6 +229,8 @@ class AgentReconciler:
             facts = await self._context.secrets.facts(agent.metadata.namespace, (use.secret for use in uses))
             problem = hosts.problem(revision.spec, settings.engine_hosts)
             problem = problem or secrets.problem(needed, facts, agent.metadata.namespace)
+            if problem is None and name not in known.workloads:
+                problem = self._incomplete(agent, revision, facts)
             contacts = "" if problem is not None else await self._contacts.ensure(agent.metadata.namespace)
             if isinstance(contacts, Problem):
                 problem = contacts
@@ -241,6 +246,18 @@ class AgentReconciler:
             if name == plan.desired:
                 trouble = problem
         return trouble
+
+    def _incomplete(self, agent: Agent, revision: AgentRevision, facts: secrets.Secrets) -> Problem | None:
+        """What a revision waits for before its first pods, for a moment: what is applied with it may be on its way."""
+        missing = [it.name for it in revision.spec.connectors if self._connector(agent, it.name) is None]
+        missing += [name for name, found in facts.items() if found is None]
+        key = Key(AGENT, agent.metadata.namespace, agent.metadata.name)
+        left = self._gathering.left(key, revision.metadata.name, missing)
+        if left is None:
+            return None
+        self._context.enqueue(key, left)
+        what = f"{revision.metadata.name} waits a moment for {', '.join(sorted(missing))}."
+        return Problem(AgentReason.DEPLOYING, what, Mend.WAIT)
 
     def _connector_uses(self, agent: Agent, revision: AgentRevision) -> list[secrets.Use]:
         """The credentials of the connectors that the revision names, unless another Agent holds them."""

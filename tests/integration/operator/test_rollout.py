@@ -49,6 +49,17 @@ async def test_a_first_revision_is_routed_to_before_it_is_ready_and_connected_on
     assert service["spec"]["selector"]["switchboard.dev/revision"] == "support-v2"
 
 
+@pytest.mark.calm("what comes later than a moment after the rest is not waited for")
+async def test_an_agent_that_comes_before_its_connector_and_its_secret_is_rolled_out_once(desk: Any) -> None:
+    await desk.agent(template={"name": "v1"})
+    await desk.connector()
+    await desk.secret()
+    await desk.connected()
+    deployment = await desk.get(resources.DEPLOYMENTS, "support-v1")
+    assert deployment["metadata"]["generation"] == 1
+    assert "connectors/sms/authToken" in str(deployment["spec"]["template"])
+
+
 async def test_a_new_revision_serves_once_its_pods_are_ready_and_the_old_one_drains(desk: Any) -> None:
     await desk.secret()
     await desk.connector()

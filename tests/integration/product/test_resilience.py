@@ -58,8 +58,8 @@ async def _switchboard(customer: Any, *words: str) -> tuple[int, str]:
 async def test_a_pod_that_is_killed_answers_what_came_meanwhile_once(customer: Any) -> None:
     assert await customer.ask("order 1") == "Order 1 is on its way."
     await answered(customer)
-    api, control = customer.product.kubectl.api, customer.product.twilio.control
-    pod = (await api.list(PODS, customer.namespace)).items[0]
+    control = customer.product.twilio.control
+    (pod,) = await rolled_out(customer)
     os.kill(_pid(pod), signal.SIGKILL)
     await control.text(customer.person, customer.number, "order 2")
     assert await customer.heard(1) == "Order 2 is on its way."
