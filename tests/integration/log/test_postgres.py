@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing
 from datetime import timedelta
-from typing import Any
+from pathlib import Path
+from typing import Any, Self, cast
 from unittest import mock
 
 import asyncpg
 import pytest
 from tests.integration.log import on_postgres
 from tests.integration.log.harness import CONTACT, World, conversation, open_log, replies
+from tests.integration.log.on_postgres import OnPostgres
 from tests.postgres import Server
 
 from switchboard.log.errors import LogError, LogMisconfigured, LogUnavailable, SchemaMismatch
@@ -246,6 +250,133 @@ async def test_a_connection_that_a_dying_server_left_halfway_is_not_used_again(d
         await pool.transaction(fail)
     async with pool.connection() as connection:
         assert connection.get_server_pid() != before
+
+
+class Firewall:
+    """In front of a server: forgets the connections that there are, over which nothing goes then, and tells nobody."""
+
+    def __init__(self, server: Path) -> None:
+        self.directory = Path(tempfile.mkdtemp(prefix="sb-fw-"))
+        self._server = server
+        self._forgot = 0
+        self._listener: asyncio.Server | None = None
+        self._writers: list[asyncio.StreamWriter] = []
+
+    async def __aenter__(self) -> Self:
+        path = self.directory / ".s.PGSQL.5432"
+        self._listener = await asyncio.start_unix_server(self._opened, path=path)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._listener is not None
+        self._listener.close()
+        for writer in self._writers:
+            writer.transport.abort()
+        shutil.rmtree(self.directory)
+
+    def forget(self) -> None:
+        self._forgot = len(self._writers)
+
+    async def _opened(self, client: asyncio.StreamReader, answer: asyncio.StreamWriter) -> None:
+        server, ask = await asyncio.open_unix_connection(self._server / ".s.PGSQL.5432")
+        number = len(self._writers)
+        self._writers += [answer, ask]
+
+        async def pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+            while data := await source.read(65_536):
+                if number >= self._forgot:
+                    target.write(data)
+            target.close()
+
+        await asyncio.gather(pump(client, ask), pump(server, answer), return_exceptions=True)
+
+
+async def test_connections_that_a_firewall_forgot_hold_up_nobody_for_more_than_one_commands_time(
+    database: World, database_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("switchboard.log.postgres.connection.COMMAND_SECONDS", 0.5)
+    async with Firewall(database_server.directory) as firewall:
+        dsn = database.backend.dsn.replace(str(database_server.directory), str(firewall.directory))  # type: ignore[attr-defined]
+        log = PostgresLog(dsn, namespace="acme", agent="support", connections=5)
+        database.exits.push_async_callback(log.close)
+        await log.start()
+        await asyncio.gather(*(log.claim("pod-a", "support-v1", seconds=30, live=True) for _ in range(5)))
+        await log.record(database.inbound("before"))
+        firewall.forget()
+        began = asyncio.get_running_loop().time()
+        recorded = await log.record(database.inbound("while it has forgotten"))
+        turn = await log.claim("pod-a", "support-v1", seconds=30, live=True)
+        took = asyncio.get_running_loop().time() - began
+        await log.close()
+    assert recorded.state == "Waiting"
+    assert turn is not None
+    assert [message.body for message in turn.messages] == ["before", "while it has forgotten"]
+    assert 0.5 <= took < 2 * 0.5 + 1
+
+
+async def _refused(log: ConversationLog, database: World) -> bool:
+    try:
+        await log.record(database.inbound("before everybody knows", contact="+15005550199"))
+    except LogUnavailable:
+        return True
+    return False
+
+
+async def test_a_server_that_is_no_primary_any_more_is_left_for_the_one_that_is(database: World) -> None:
+    """Connections go on, and can only read; new ones lead to the new primary."""
+    log, backend = database.log, cast("OnPostgres", database.backend)
+    await database.told("before")
+    await asyncio.gather(*(log.known("twilio", "AC", ["SM1"]) for _ in range(4)))
+    name = await backend.connection.fetchval("SELECT current_database()")
+    try:
+        await backend.connection.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+        await backend.connection.execute("SELECT pg_reload_conf()")
+        async with asyncio.timeout(20):
+            while not await _refused(log, database):  # until the server has told all
+                pass
+        assert not log.ready
+        with pytest.raises(LogUnavailable):
+            await database.claim()
+        await backend.connection.execute("SET default_transaction_read_only = off")
+        await backend.connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = off")
+        await log.record(database.inbound("after"))
+        turn = await database.claimed()
+        assert [message.body for message in turn.messages] == ["before", "after"]
+        assert log.ready
+    finally:
+        await backend.connection.execute("SET default_transaction_read_only = off")
+        await backend.connection.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+        await backend.connection.execute("ALTER SYSTEM RESET default_transaction_read_only")
+        await backend.connection.execute("SELECT pg_reload_conf()")
+
+
+async def test_while_the_disk_is_full_nothing_is_acknowledged_and_afterwards_all_is_taken(database: World) -> None:
+    connection = cast("OnPostgres", database.backend).connection
+    await connection.execute(
+        "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " RAISE EXCEPTION 'could not extend file' USING ERRCODE = '53100'; END $$"
+    )
+    await database.told("before")
+    for table in ("messages", "conversations", "executions"):
+        await connection.execute(
+            f"CREATE TRIGGER full_{table} BEFORE INSERT OR UPDATE ON switchboard_{table} FOR EACH ROW"
+            " EXECUTE FUNCTION full_disk()"
+        )
+    given = [database.inbound(f"m{number}", contact=f"+1500555{number:04}") for number in range(5)]
+    given.append(database.inbound("STOP", keyword="Stop", state="Ignored"))
+    for refused in await asyncio.gather(*map(database.log.record, given), return_exceptions=True):
+        assert isinstance(refused, LogUnavailable)
+        assert "DiskFull" in str(refused)
+    assert not database.log.ready
+    with pytest.raises(LogUnavailable):
+        await database.claim()
+    for table in ("messages", "conversations", "executions"):
+        await connection.execute(f"DROP TRIGGER full_{table} ON switchboard_{table}")
+    turn = await database.claimed()
+    assert (turn.execution.attempts, [message.body for message in turn.messages]) == (1, ["before"])
+    results = [await database.log.record(inbound) for inbound in given]
+    assert [result.duplicate for result in results] == [False] * 6
+    assert database.log.ready
 
 
 @pytest.mark.parametrize("signs", ["", "\x1e", "\x1f", "\x1f\x1e", "a\x1eb\x1fc", '"{},\\'])

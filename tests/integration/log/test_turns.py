@@ -329,6 +329,21 @@ async def test_a_worker_is_woken_when_a_retry_is_due(world: World) -> None:
             await anext(wakeups)
 
 
+async def test_a_clock_that_is_set_back_hides_nothing_that_falls_due(world: World) -> None:
+    await world.told()
+    async with aclosing(world.log.wakeups()) as wakeups, asyncio.timeout(10):  # type: ignore[type-var]
+        await anext(wakeups)
+        turn = await world.claimed()
+        await world.backend.creep(-600)
+        renewed = await world.log.renew(turn, seconds=LEASE)
+        await world.log.retry(turn, world.outcome("Failed"), at=soon(renewed))
+        await anext(wakeups)
+        assert await world.claim() is None
+        await world.backend.creep(6)
+        await anext(wakeups)
+        assert (await world.claimed()).execution.attempts == 2
+
+
 async def test_a_lease_that_runs_out_wakes_without_anybody_ringing(world: World) -> None:
     await world.told()
     turn = await world.log.claim("pod-a", "support-v1", seconds=0.2, live=True)

@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from weakref import WeakValueDictionary
 
 import asyncpg
 
@@ -100,6 +101,9 @@ class Database:
         self._recording: asyncpg.Pool[asyncpg.Record] | None = None
         self._recorders: list[PoolConnectionProxy[asyncpg.Record]] = []
         """Connections out of `_recording` that nobody uses now."""
+        self._opened: WeakValueDictionary[int, asyncpg.Connection[asyncpg.Record]] = WeakValueDictionary()
+        """All connections, by their server process."""
+        self._used: set[int] = set()
         self.answers = False
         """Whether the database answered last time."""
 
@@ -114,7 +118,8 @@ class Database:
         self.answers = True
 
     async def _open(self, settings: Mapping[str, str], connections: int) -> asyncpg.Pool[asyncpg.Record]:
-        async def plan(connection: Connection) -> None:
+        async def plan(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+            self._opened[connection.get_server_pid()] = connection
             await connection.fetch(_PLANNING, list(settings), list(settings.values()))
 
         return await asyncpg.create_pool(
@@ -149,6 +154,8 @@ class Database:
         try:
             with speaking():
                 async with self._recorder() if recording else self._pooled() as connection:
+                    process = connection.get_server_pid()
+                    self._used.add(process)
                     try:
                         yield connection
                     except asyncpg.InternalClientError:
@@ -156,10 +163,23 @@ class Database:
                         # nothing, but the pool does not know that it is closed.
                         connection.terminate()
                         raise
+                    except (TimeoutError, asyncpg.ReadOnlySQLTransactionError):
+                        # What a firewall forgot, or a server that is no primary any more: so are those that rest, and
+                        # each would take as long to tell.
+                        connection.terminate()
+                        self._terminate_resting()
+                        raise
+                    finally:
+                        self._used.discard(process)
         except LogUnavailable:
             self.answers = False
             raise
         self.answers = True
+
+    def _terminate_resting(self) -> None:
+        for process, connection in list(self._opened.items()):
+            if process not in self._used:
+                connection.terminate()
 
     def _pooled(self) -> AbstractAsyncContextManager[Connection]:
         if self._pool is None:

@@ -249,6 +249,8 @@ class Turns:
                 " WHERE agent = $1 AND ready_at > coalesce($2, switchboard_now())) AS due",
                 *(self._agent, since),
             )
+        if since is not None and row["now"] < since:
+            return 0.0, row["now"]  # the clock was set back: nobody can say what fell due meanwhile
         if row["due"] is None:
             return math.inf, row["now"]
         return (row["due"] - row["now"]).total_seconds(), row["now"]

@@ -169,7 +169,10 @@ class ResourcesLog:
         async def due() -> float | None:
             # What fell due since the last look was not there when the worker looked, either.
             nonlocal looked
-            at, looked = self._index.next_due(looked), self._clock.now()
+            before, looked = looked, self._clock.now()
+            if looked < before:
+                return 0.0  # the clock was set back: nobody can say what fell due meanwhile
+            at = self._index.next_due(before)
             return None if at is None else (at - looked).total_seconds()
 
         async for _ in self._bell.rings(due):
