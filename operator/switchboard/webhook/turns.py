@@ -26,7 +26,7 @@ from switchboard.log.records import Message, Outcome, Reply, Turn
 from switchboard.providers.twilio.outbound import MAX_BODY, split_text
 from switchboard.webhook import metrics
 from switchboard.webhook.access import Verdict
-from switchboard.webhook.connectors import Connector, Connectors
+from switchboard.webhook.connectors import ELSEWHERE_SECONDS, Connector, Connectors
 from switchboard.webhook.lease import persist
 from switchboard.webhook.media import Bounds, Fetcher
 from switchboard.webhook.requests import Decisions
@@ -48,6 +48,11 @@ _NO_CONNECTOR: _Unfit = (
     "The agent does not use this connector any more, or it cannot be served.",
     "Cancelled",
 )
+_REFUSED: _Unfit = ("AccessDenied", "The contact was turned away after it wrote.", "Cancelled")
+_NOT_LET_IN: _Unfit = ("AccessDenied", "The contact is not let in any more: it waits for approval.", "Cancelled")
+_MAY_BE_LATE = (_REFUSED, _NOT_LET_IN)
+LATE = timedelta(seconds=30)
+"""How long after a turn began a pod may not have heard yet who was let in."""
 _EXHAUSTED: _Unfit = ("AttemptsExhausted", "Every attempt ended with the death of the pod that made it.", "Failed")
 _UNANSWERED = frozenset({"Received", "Held", "Waiting", "Working"})
 
@@ -90,11 +95,19 @@ class Runner:
         connector = self.connectors.by_name.get(turn.conversation.connector)
         if connector is None:
             wait = self.connectors.awaited(turn.conversation.connector, turn.execution.start_time)
-            return self._unanswered(turn, trace, _NO_CONNECTOR) if wait is None else self._elsewhere(turn, trace, wait)
+            if wait is not None:
+                return self._elsewhere(turn, trace, _NO_CONNECTOR, wait)
+            return self._unanswered(turn, trace, _NO_CONNECTOR)
         unfit = await self._unfit(turn, connector)
-        if unfit is not None:
-            text = self.bounds.fallback_reply if unfit is _EXHAUSTED else ""
-            return self._unanswered(turn, trace, unfit, self._texts(connector, turn, text))
+        if unfit is None:
+            return await self._asked(turn, connector, trace)
+        if unfit in _MAY_BE_LATE and datetime.now(UTC) - turn.execution.start_time < LATE:
+            return self._elsewhere(turn, trace, unfit, ELSEWHERE_SECONDS)
+        text = self.bounds.fallback_reply if unfit is _EXHAUSTED else ""
+        return self._unanswered(turn, trace, unfit, self._texts(connector, turn, text))
+
+    async def _asked(self, turn: Turn, connector: Connector, trace: str | None) -> Ended | Again:
+        """What the engine gave."""
         began = time.perf_counter()
         try:
             given = await self._input(turn, connector, trace)
@@ -121,10 +134,11 @@ class Runner:
         log.info("a turn is not answered", extra={"execution": turn.execution.name, "why": kind})
         return Ended(self._outcome(turn, trace, kind, why, state), replies)
 
-    def _elsewhere(self, turn: Turn, trace: str | None, wait: float) -> Again:
-        """Another pod recorded the message, so it had the connector: this one has not heard of it yet, or is of a
-        rollout's old ones, without its credentials. It is left to others, and to itself, for a while."""
-        kind, why, _ = _NO_CONNECTOR
+    def _elsewhere(self, turn: Turn, trace: str | None, unfit: _Unfit, wait: float) -> Again:
+        """Another pod recorded the message to be answered, so it had the connector, and the contact was let in: this
+        one has not heard of it yet, or is of a rollout's old ones, without the credentials. It is left to others, and
+        to itself, for a while."""
+        kind, why, _ = unfit
         log.info("a turn is left for later", extra={"execution": turn.execution.name, "why": kind, "seconds": wait})
         at = datetime.now(UTC) + timedelta(seconds=wait)
         return Again(self._outcome(turn, trace, kind, why, "Failed"), at, counts=False)
@@ -135,8 +149,8 @@ class Runner:
         if turn.execution.attempts > self.bounds.max_attempts:
             return _EXHAUSTED
         verdict = connector.door.decide(contact, self.decisions.decision(connector.name, contact))
-        if verdict is Verdict.REFUSE:
-            return "AccessDenied", "The contact was turned away after it wrote.", "Cancelled"
+        if verdict is not Verdict.ADMIT:
+            return _REFUSED if verdict is Verdict.REFUSE else _NOT_LET_IN
         if window_closed(turn, now):
             return "WindowClosed", WINDOW_CLOSED, "Failed"
         hour = now - timedelta(hours=1)

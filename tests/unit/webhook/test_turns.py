@@ -19,7 +19,7 @@ from switchboard.log.records import Conversation, Execution, Message, Turn
 from switchboard.webhook.connectors import ELSEWHERE_LONGEST, ELSEWHERE_MOST, ELSEWHERE_SECONDS
 from switchboard.webhook.media import Bounds
 from switchboard.webhook.requests import Decisions
-from switchboard.webhook.turns import Again, Ended, Runner
+from switchboard.webhook.turns import LATE, Again, Ended, Runner
 
 NOW = datetime.now(UTC)
 
@@ -84,6 +84,13 @@ def runner(
 
 
 HI = message("in-1", "Hi", 1)
+
+
+def begun(ago: timedelta) -> Turn:
+    """A turn that was taken first so long ago."""
+    given = turn(HI)
+    given.execution.start_time = datetime.now(UTC) - ago
+    return given
 
 
 async def test_an_answer_is_made_into_replies(tmp_path: Path) -> None:
@@ -169,12 +176,63 @@ async def test_a_turn_that_killed_its_workers_gets_the_fallback(tmp_path: Path) 
     assert await unfit(made, turn(HI, attempts=3)) == ("AttemptsExhausted", "Failed", 1)
 
 
+def decided(decision: str) -> AccessRequest:
+    spec = {"connector": "sms", "contact": ANN, "decision": decision}
+    return AccessRequest.model_validate({"metadata": {"name": "one"}, "spec": spec})
+
+
 async def test_a_contact_that_was_turned_away_meanwhile_is_not_answered(tmp_path: Path) -> None:
     decisions = Decisions()
-    spec = {"connector": "sms", "contact": ANN, "decision": "Rejected"}
-    decisions.put(AccessRequest.model_validate({"metadata": {"name": "one"}, "spec": spec}))
+    decisions.put(decided("Rejected"))
     made = runner(tmp_path, Scripted(Answer("no")), decisions=decisions)
-    assert await unfit(made, turn(HI)) == ("AccessDenied", "Cancelled", 0)
+    assert await unfit(made, begun(LATE)) == ("AccessDenied", "Cancelled", 0)
+
+
+@pytest.mark.parametrize(
+    ("access", "decision", "answered"),
+    [
+        ({"policy": "Open", "deny": [ANN]}, "Approved", False),
+        ({"policy": "Open", "allow": [BOB]}, "Approved", False),  # what is left of an allow list
+        ({"policy": "AllowList", "allow": [BOB]}, "Approved", False),
+        ({"policy": "AllowList", "allow": [ANN]}, None, True),
+        ({"policy": "AllowList", "allow": [ANN], "deny": [ANN]}, None, False),
+        ({"policy": "Onboarding"}, None, False),
+        ({"policy": "Onboarding"}, "Pending", False),
+        ({"policy": "Onboarding"}, "Approved", True),
+        ({"policy": "Onboarding", "deny": [ANN]}, "Approved", False),
+        ({"policy": "Onboarding", "allow": [ANN]}, "Rejected", True),
+        ({"policy": "Open"}, "Rejected", False),
+        ({"policy": "Open"}, "Pending", True),
+    ],
+)
+async def test_a_policy_that_changes_before_the_turn_counts_for_it_and_fails_closed(
+    tmp_path: Path, access: dict[str, Any], decision: str | None, answered: bool
+) -> None:
+    decisions = Decisions()
+    made = runner(tmp_path, Scripted(Answer("Hello")), decisions=decisions)
+    assert isinstance(await made.run(turn(HI), None), Ended)
+    if decision is not None:
+        decisions.put(decided(decision))
+    made.connectors.put(manifest(access=access))
+    result = await made.run(begun(LATE), None)
+    assert isinstance(result, Ended)
+    assert (result.outcome.state, len(result.replies)) == (("Succeeded", 1) if answered else ("Cancelled", 0))
+
+
+async def test_who_was_let_in_is_left_to_pods_that_have_heard_of_it(tmp_path: Path) -> None:
+    decisions = Decisions()
+    engine = Scripted(Answer("Hello"))
+    made = runner(tmp_path, engine, decisions=decisions)
+    made.connectors.put(manifest(access={"policy": "Onboarding"}))
+    for late in ("Pending", "Rejected"):
+        decisions.put(decided(late))
+        result = await made.run(begun(LATE - timedelta(seconds=5)), None)
+        assert isinstance(result, Again)
+        assert not result.counts
+        assert engine.asked == []
+    decisions.put(decided("Approved"))
+    assert isinstance(await made.run(turn(HI), None), Ended)
+    assert len(engine.asked) == 1
 
 
 async def test_whatsapp_is_answered_within_a_day_and_sms_later_too(tmp_path: Path) -> None:
@@ -203,11 +261,11 @@ async def test_a_connector_that_this_pod_does_not_know_yet_leaves_the_turn_to_ot
     made = runner(tmp_path, Scripted(Answer("no")), maxAttempts=2)
     made.connectors.remove("sms")
     for attempts in (1, 2, 3):  # what was left to others was no attempt, and the last word is for who can say it
-        begun = datetime.now(UTC)
+        now = datetime.now(UTC)
         result = await made.run(turn(HI, attempts=attempts), None)
         assert isinstance(result, Again)
         assert not result.counts
-        assert result.at >= begun + timedelta(seconds=ELSEWHERE_SECONDS)
+        assert result.at >= now + timedelta(seconds=ELSEWHERE_SECONDS)
         assert result.outcome.error is not None
         assert result.outcome.error.kind == "ConnectorUnavailable"
 
