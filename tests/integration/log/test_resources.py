@@ -273,6 +273,26 @@ async def test_an_api_server_that_fails_is_told_as_unavailable(resources: World,
     assert resources.log.ready
 
 
+async def test_a_log_that_nobody_uses_is_ready_as_soon_as_the_api_server_answers_again(resources: World) -> None:
+    api, asked = resources.log._api, asyncio.Event()  # type: ignore[attr-defined]
+    away = Unavailable("etcdserver: leader changed", status=500)
+
+    async def get(*_: Any) -> Any:
+        asked.set()
+        raise away
+
+    async with asyncio.timeout(30):
+        with mock.patch.object(api, "create", side_effect=away), mock.patch.object(api, "get", get):
+            with pytest.raises(LogUnavailable):
+                await resources.told("lost?")
+            for _ in range(2):
+                await asked.wait()
+                assert not resources.log.ready
+                asked.clear()
+        while not resources.log.ready:
+            await asyncio.sleep(0.01)
+
+
 async def test_what_was_made_although_nobody_was_told_is_not_made_twice(resources: World) -> None:
     api = resources.log._api  # type: ignore[attr-defined]
     create = api.create

@@ -84,7 +84,7 @@ class ResourcesLog:
         """As the protocol says."""
         self._tasks = [asyncio.create_task(self._follow(resource)) for resource in WATCHED]
         self._projecting = asyncio.create_task(self._projection.run())
-        self._tasks.append(self._projecting)
+        self._tasks += [self._projecting, asyncio.create_task(self._store.ask_again())]
         for synced in self._synced.values():
             await synced.wait()
         for name in self._index.threads:
@@ -140,7 +140,8 @@ class ResourcesLog:
     def ready(self) -> bool:
         """As the protocol says."""
         following = bool(self._tasks) and not any(task.done() for task in self._tasks)
-        return following and self._store.answers and all(synced.is_set() for synced in self._synced.values())
+        synced = all(synced.is_set() for synced in self._synced.values())
+        return following and synced and not self._store.silent.is_set()
 
     async def record(self, inbound: Inbound) -> Recorded:
         """As the protocol says."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from switchboard.kube import errors
 from switchboard.kube.client import KubeApi
-from switchboard.kube.resources import EXECUTIONS, MESSAGES, Object, ResourceType
+from switchboard.kube.resources import CONVERSATIONS, EXECUTIONS, MESSAGES, Object, ResourceType
 from switchboard.log.errors import LogError, LogUnavailable
 from switchboard.log.resources.index import Index
 from switchboard.log.resources.objects import KeptExecution, KeptMessage
@@ -17,6 +18,10 @@ log = logging.getLogger(__name__)
 
 CONFLICTS_MAX = 20
 """Tries of a compare-and-set: each failure means that somebody else's succeeded."""
+ASK_SECONDS = 0.5
+"""How long a silent API server is left alone: less than a readiness probe's failures take to count."""
+NOBODY = "nobody"
+"""No conversation has such a name: that there is none is an answer too, and costs little."""
 
 
 class Store:
@@ -26,8 +31,17 @@ class Store:
         self.api = api
         self.namespace = namespace
         self.index = index
-        self.answers = True
-        """Whether the API server answered last time."""
+        self.silent = asyncio.Event()
+        """Set while the API server has not answered since it was asked last."""
+
+    async def ask_again(self) -> None:
+        """Asks a silent API server until it answers, for ever: a pod that is not ready gets no message that would."""
+        while True:
+            await self.silent.wait()
+            await asyncio.sleep(ASK_SECONDS)
+            with suppress(LogUnavailable, errors.NotFound):
+                async with self.asking():
+                    await self.api.get(CONVERSATIONS, NOBODY, self.namespace)
 
     @asynccontextmanager
     async def asking(self) -> AsyncIterator[None]:
@@ -35,21 +49,24 @@ class Store:
         try:
             yield
         except (errors.NotFound, errors.AlreadyExists, errors.Conflict) as error:
-            self.answers = True
+            self.silent.clear()
             if error.namespace_terminating:
                 raise LogUnavailable(f"namespace {self.namespace} is being deleted") from error
             raise
         except (errors.Forbidden, errors.Unauthorized) as error:
-            self.answers = False
+            self.silent.set()
             raise LogUnavailable(f"the API server refuses this pod's ServiceAccount: {error}") from error
         except errors.Invalid as error:
             # A bound that we do not keep, or a CRD of another version: trying again gives the same.
             raise LogError(f"the API server finds it invalid: {error}") from error
         except errors.KubeError as error:
-            self.answers = error.status not in {0, 401, 500, 502, 503, 504}
+            if error.status in {0, 401, 500, 502, 503, 504}:
+                self.silent.set()
+            else:
+                self.silent.clear()
             raise LogUnavailable(f"the API server did not take it: {error}") from error
         else:
-            self.answers = True
+            self.silent.clear()
 
     async def create(self, resource: ResourceType, obj: Object) -> bool:
         """Whether it was made; False if the name is taken."""
