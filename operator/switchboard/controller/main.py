@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 
 STUCK_SECONDS = 120.0
 """How long one object may take, or the queue may stand still, before the process counts as dead."""
+BROKEN = 1
+"""Exit code when a watch or the queue ended, as when the CustomResourceDefinitions were deleted."""
 LEASE_LOST = 3
 """Exit code when another operator took over: the pod is started anew and stands by."""
 
@@ -149,7 +151,8 @@ async def _lead(
             return LEASE_LOST
         for task in working:
             if task.done() and not task.cancelled() and (error := task.exception()) is not None:
-                raise error
+                log.error("the operator cannot go on, ends, and has to be started anew", exc_info=error)
+                return BROKEN
         log.info("the operator ends")
     return 0
 

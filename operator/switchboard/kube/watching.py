@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from switchboard.kube.errors import Gone, KubeError
+from switchboard.kube.errors import Gone, KubeError, NotFound
 from switchboard.kube.resources import Object, ResourceType
 
 if TYPE_CHECKING:
@@ -111,6 +111,8 @@ async def watch(
             version = None
             log.info("the watch's place is too old: listing again", extra={"resource": resource.plural})
         except KubeError as error:
+            if isinstance(error, NotFound):
+                version = None  # the kind's definition went: should it come again, nothing of before is there
             failures = 1 if time.monotonic() - began > OPEN_SECONDS else failures + 1
             pause = max(_pause(failures), error.retry_after or 0)
             level = logging.WARNING if failures > 1 else logging.INFO

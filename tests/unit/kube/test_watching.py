@@ -1,4 +1,4 @@
-"""How soon a watch that broke is there again."""
+"""How soon a watch that broke is there again, and when it begins anew."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from switchboard.kube import watching
-from switchboard.kube.client import Changed, Listing
-from switchboard.kube.errors import Unavailable
+from switchboard.kube.client import Changed, Listing, Synced
+from switchboard.kube.errors import Gone, KubeError, NotFound, Unavailable
 from switchboard.kube.resources import AGENTS, Object
 
 
@@ -21,6 +21,7 @@ class Server:
     def __init__(self, lives: list[float]) -> None:
         self.lives = lives
         self.now = 0.0
+        self.error: KubeError = Unavailable("the connection broke")
 
     async def list(self, *_: Any, **__: Any) -> Listing:
         return Listing([], "1")
@@ -28,7 +29,7 @@ class Server:
     async def stream(self, *_: Any, **__: Any) -> AsyncIterator[Object]:
         if self.lives:
             self.now += self.lives.pop(0)
-            raise Unavailable("the connection broke")
+            raise self.error
         yield {"type": "ADDED", "object": {"metadata": {"name": "support", "resourceVersion": "2"}}}
 
 
@@ -56,3 +57,23 @@ async def test_only_what_fails_at_once_again_and_again_is_waited_for_longer(
             if isinstance(event, Changed):
                 break
     assert counted == failures
+
+
+@pytest.mark.parametrize(
+    ("error", "again"),
+    [(Gone("too old"), True), (NotFound("no such kind"), True), (Unavailable("the connection broke"), False)],
+    ids=["expired", "kind deleted", "disconnected"],
+)
+async def test_what_may_have_gone_meanwhile_is_listed_again(
+    error: KubeError, again: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "_pause", lambda _: 0.0)
+    server = Server([0.0])
+    server.error = error
+    synced = 0
+    async with aclosing(watching.watch(server, AGENTS, "ns", "", "")) as events:
+        async for event in events:
+            synced += isinstance(event, Synced)
+            if isinstance(event, Changed):
+                break
+    assert synced == (2 if again else 1)
