@@ -115,6 +115,6 @@ async def test_a_probe_that_does_not_succeed(desk: Any, tmp_path: Path) -> None:
 
 
 async def test_a_pod_that_admission_refuses_as_a_quota_does(desk: Any) -> None:
-    said = await said_of_its_pods(desk, "No pod can be made: ", priorityClassName="missing")
+    missing = "no PriorityClass with name missing was found"
+    said = await said_of_its_pods(desk, missing, priorityClassName="missing")
     assert "support-v2: No pod can be made: " in said
-    assert "no PriorityClass with name missing was found" in said

@@ -37,7 +37,7 @@ async def test_a_pod_is_alive_at_once_and_ready_when_it_knows_who_it_serves(make
     rig = await make_rig()
     pod = await rig.start()
     assert (await status(pod.health + "/livez"))[0] == 200
-    assert (await status(pod.health + "/readyz"))[0] == 200
+    await pod.ready()
     code, metrics = await status(pod.health + "/metrics")
     assert code == 200
     assert "switchboard_revision_live 1.0" in metrics
