@@ -129,7 +129,8 @@ def media(items: Sequence[Attachment]) -> str | None:
     """JSON of an inbound message's media."""
     if not items:
         return None
-    return json.dumps([[bounds.clean(item.url, bounds.URL_MAX), item.content_type[:255], item.size] for item in items])
+    kept = [(bounds.clean(item.url, bounds.URL_MAX), bounds.clean(item.content_type, 255), item.size) for item in items]
+    return json.dumps(kept)
 
 
 def attributes(given: Mapping[str, str]) -> str | None:
@@ -153,7 +154,7 @@ def outcome(given: Outcome) -> tuple[str | None, str | None, str | None, str | N
     """engine, model, usage, steps, error, trace_id."""
     return (
         given.engine,
-        given.model and _text(given.model),
+        given.model and bounds.clean(given.model, bounds.NAME_MAX),
         _text(given.usage.model_dump_json(by_alias=True, exclude_none=True)) if given.usage else None,
         _text(_STEPS.dump_json(tuple(given.steps)[:100], by_alias=True, exclude_none=True).decode())
         if given.steps

@@ -288,7 +288,7 @@ def new_inbound(
     }
     if inbound.media:
         spec["media"] = [
-            {"url": item.url, "contentType": item.content_type[:255]}
+            {"url": bounds.clean(item.url, bounds.URL_MAX), "contentType": bounds.clean(item.content_type, 255)}
             for item in inbound.media[: bounds.MEDIA_MAX]
             if len(item.url) <= bounds.URL_MAX
         ]
@@ -363,7 +363,7 @@ def outcome_status(outcome: Outcome) -> Object:
     """What an outcome says in an Execution's status; what it does not know is removed."""
     status: Object = {
         "engine": outcome.engine,
-        "model": outcome.model,
+        "model": outcome.model and bounds.clean(outcome.model, bounds.NAME_MAX),
         "usage": outcome.usage.manifest() if outcome.usage else None,
         "steps": [step.manifest() for step in outcome.steps[:100]],
         "error": outcome.error.manifest() if outcome.error else None,

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from switchboard.api.conversation import MessageState
 from switchboard.kube.resources import CONVERSATIONS, EXECUTIONS, MESSAGES, Object
+from switchboard.log import bounds
 from switchboard.log.clock import Clock
 from switchboard.log.errors import LogFull
 from switchboard.log.names import conversation_name, execution_name, inbound_name, parse_attempt
@@ -237,7 +238,7 @@ def news_patch(delivered: Delivered) -> Object | None:
         "providerMessageId": delivered.provider_message_id,
         "delivery": delivered.delivery.value if delivered.delivery else None,
         "errorCode": delivered.error_code,
-        "error": delivered.error,
+        "error": delivered.error and bounds.clean(delivered.error, bounds.REASON_MAX),
         "attempt": None,
         "notBefore": None,
     }

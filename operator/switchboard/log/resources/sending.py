@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from switchboard.api.conversation import SendAttempt
 from switchboard.kube.resources import EXECUTIONS, Object
+from switchboard.log import bounds
 from switchboard.log.clock import Clock
 from switchboard.log.errors import LeaseLost, OptedOut
 from switchboard.log.protocol import LEASE_MARGIN_SECONDS, UNCONFIRMED_SECONDS
@@ -85,7 +86,7 @@ class Sending:
         self, turn: Turn, attempt: Attempt, *, code: int | None, error: str, retry_at: datetime | None
     ) -> None:
         """As the protocol says."""
-        said: Object = {"attempt": None, "errorCode": code, "error": error[:1024]}
+        said: Object = {"attempt": None, "errorCode": code, "error": bounds.clean(error, bounds.REASON_MAX)}
         after: Object = {"state": "Failed"} if retry_at is None else {"notBefore": stamp(retry_at)}
         await self._end(turn, attempt, said | after)
 
@@ -94,7 +95,9 @@ class Sending:
         if self._clock.now() < attempt.unconfirmed_after:
             raise ValueError(f"attempt {attempt.id} may yet be confirmed: release the turn until unconfirmed_after")
         state = "Sending" if again else "DeliveryUnknown"
-        await self._end(turn, attempt, {"state": state, "attempt": None, "error": error[:1024]})
+        await self._end(
+            turn, attempt, {"state": state, "attempt": None, "error": bounds.clean(error, bounds.REASON_MAX)}
+        )
 
     async def _end(self, turn: Turn, attempt: Attempt, status: Object) -> None:
         def change(kept: KeptMessage) -> Object | None:
@@ -112,7 +115,7 @@ class Sending:
                 return None
             doubted = kept.record.attempt is not None
             until: Object = {"attempt": {"unconfirmedAfter": stamp(at)}} if doubted else {"notBefore": stamp(at)}
-            return until | {"error": error[:1024]}
+            return until | {"error": bounds.clean(error, bounds.REASON_MAX)}
 
         await self._write(turn, message.name, change)
 
@@ -122,7 +125,7 @@ class Sending:
         def change(kept: KeptMessage) -> Object | None:
             self._check(turn, kept)
             cancels = kept.record.state == "Sending" and kept.record.attempt is None
-            return {"state": "Cancelled", "error": error[:1024]} if cancels else None
+            return {"state": "Cancelled", "error": bounds.clean(error, bounds.REASON_MAX)} if cancels else None
 
         await self._write(turn, message.name, change)
 
