@@ -89,7 +89,7 @@ def decide(connector: TwilioConnector, seen: Seen, now: datetime) -> ConnectorDe
             if problem is not None and problem.reason == ConnectorReason.WEBHOOK_CONTESTED:
                 asked = []
     _say_webhook(conditions, problem, stands, url, asked)
-    _say_ready(conditions, connector, problem, stands, url)
+    _say_ready(conditions, connector, problem, stands, agent=seen.binding.agent, url=url)
     conditions.progress(problem)
     wanted: Json = {
         "observedGeneration": connector.metadata.generation,
@@ -252,6 +252,8 @@ def _say_ready(
     connector: TwilioConnector,
     problem: Problem | None,
     stands: Sequence[Place],
+    *,
+    agent: str | None,
     url: str | None,
 ) -> None:
     if problem is None:
@@ -259,17 +261,12 @@ def _say_ready(
             conditions.set(ConditionType.READY, "True", ConnectorReason.SET_BY_HAND, _by_hand(url))
             return
         what = connector.spec.from_number or connector.spec.messaging_service_sid
-        message = f"{what} is connected to the Agent {_agent(conditions)}."
+        message = f"{what} is connected to the Agent {agent}."
         conditions.set(ConditionType.READY, "True", ConnectorReason.CONNECTED, message)
     elif _silent(problem) or problem.reason == ConnectorReason.CHECKING:
         conditions.set(ConditionType.READY, "Unknown", problem.reason, problem.message)
     else:
         conditions.set(ConditionType.READY, "False", problem.reason, problem.message)
-
-
-def _agent(conditions: Conditions) -> str:
-    bound = conditions.of(ConditionType.AGENT_BOUND)
-    return bound.message.removeprefix("The Agent ").partition(" ")[0] if bound is not None else ""
 
 
 def _silent(problem: Problem | None) -> bool:

@@ -29,6 +29,11 @@ def seen(**changes: Any) -> Seen:
     return dataclasses.replace(SEEN, **changes)
 
 
+def conditions(decision: ConnectorDecision) -> dict[str, tuple[str, str, str]]:
+    found: Any = decision.status["conditions"]
+    return {it["type"]: (it["status"], it["reason"], it["message"]) for it in found}
+
+
 def reason(decision: ConnectorDecision, kind: str = "Ready") -> str:
     conditions: Any = decision.status["conditions"]
     return next((str(it["reason"]) for it in conditions if it["type"] == kind), "")
@@ -212,3 +217,54 @@ def test_no_status_holds_what_a_foreign_url_carries() -> None:
     assert "secret" not in str(decision.status)
     channels: Any = decision.status["channels"]
     assert channels[0]["webhookURL"] == "https://old.example.com"
+
+
+def test_each_part_of_what_is_connected_is_told_with_its_names() -> None:
+    both = seen(found=found(URL, sender=sender(URL)))
+    decision = decide(connector(channels=["SMS", "WhatsApp"]), both, NOW)
+    told = conditions(decision)
+    assert set(told) == {"AgentBound", "CredentialsValid", "Ready", "WebhookRegistered"}
+    assert told["CredentialsValid"] == ("True", "Valid", f"They open the account Acme ({ACCOUNT.sid}).")
+    assert told["AgentBound"] == ("True", "Bound", "The Agent support answers, with its revision support-v1.")
+    assert told["Ready"] == ("True", "Connected", f"{NUMBER} is connected to the Agent support.")
+    status, why, places = told["WebhookRegistered"]
+    assert (status, why) == ("True", "Registered")
+    assert places.startswith(f"Registered at the number {NUMBER} ({NUMBER_SID}) and the WhatsApp sender {NUMBER} (XE")
+    assert decision.status["account"] == {"sid": ACCOUNT.sid, "name": "Acme", "status": "active"}
+    channels: Any = decision.status["channels"]
+    assert [(it["channel"], it["reason"], it["webhookURL"]) for it in channels] == [
+        ("SMS", "Connected", URL.partition("#")[0]),
+        ("WhatsApp", "Connected", URL.partition("#")[0]),
+    ]
+
+
+def test_what_holds_stays_told_beside_what_does_not() -> None:
+    unbound = conditions(decide(connector(), seen(binding=UNBOUND, found=found(URL)), NOW))
+    assert unbound["CredentialsValid"][0] == "True"
+    assert unbound["AgentBound"] == ("False", "AgentNotBound", "…")
+    assert unbound["WebhookRegistered"] == ("False", "AgentNotBound", "Not registered yet.")
+    assert unbound["Ready"] == unbound["AgentBound"]
+    refused = conditions(decide(connector(), seen(account=Problem("CredentialsInvalid", "No.")), NOW))
+    assert refused["CredentialsValid"] == ("False", "CredentialsInvalid", "No.")
+    assert refused["AgentBound"][0] == "True"
+    assert refused["Stalled"][:2] == ("True", "CredentialsInvalid")
+
+
+def test_why_a_webhook_does_not_stand_is_told_where_it_is_looked_for() -> None:
+    shared = seen(found=found(number_service=service(numbers=(NUMBER_SID, "PNother"))))
+    told = conditions(decide(connector(), shared, NOW))
+    assert told["WebhookRegistered"] == told["Ready"]
+    assert told["Ready"][:2] == ("False", "WebhookOverriddenByService")
+    assert "A2P > Integration, choose “Defer to sender's webhook”" in told["Ready"][2]
+    asked = conditions(decide(connector(), SEEN, NOW))
+    assert asked["WebhookRegistered"][:2] == ("Unknown", "Checking")
+
+
+def test_a_sandbox_number_is_ready_and_says_what_to_set_by_hand() -> None:
+    sandbox = connector(channels=["WhatsApp"], fromNumber="+14155238886")
+    decision = decide(sandbox, seen(found=found(number=None)), NOW)
+    told = conditions(decision)
+    assert told["Ready"][:2] == ("True", "SetByHand")
+    assert told["WebhookRegistered"][:2] == ("Unknown", "SetByHand")
+    assert f"to {URL} (POST)" in told["Ready"][2]
+    assert decision.writes == ()
