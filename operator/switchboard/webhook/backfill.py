@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from switchboard.kube.errors import KubeError
-from switchboard.log.errors import LogError
+from switchboard.log.errors import LogError, LogFull, LogUnavailable
 from switchboard.log.protocol import ConversationLog
 from switchboard.log.records import Backfill as Lease
 from switchboard.providers.base import Channel, InboundMessage
@@ -160,7 +160,14 @@ class Backfill:
         missing.sort(key=lambda one: time_of(one) or now)  # to the second; what is equal keeps its order
         stored = 0
         for one in missing:
-            stored += await self._take(connector, one, now)
+            try:
+                stored += await self._take(connector, one, now)
+            except (LogUnavailable, LogFull):
+                raise
+            except LogError as error:  # it can never be recorded, and must not hide those that came after it
+                metrics.LOG_ERRORS.labels("record").inc()
+                why = {"sid": one.sid, "error": str(error)}
+                log.error("a message at Twilio cannot be recorded", extra=why)  # noqa: TRY400 - no bug of ours
         if stored:
             log.warning("messages were found at Twilio", extra={"connector": connector.name, "messages": stored})
 

@@ -63,11 +63,24 @@ async def killed_at(place: str, rig: Rig, number: Number) -> None:
         assert tally.answered == 4, tally.unanswered
 
 
-@pytest.mark.parametrize("place", ["answer:before", "finish:before", "begin_attempt:before", "begin_attempt:after"])
+STANDS_STILL = ["answer:before", "finish:before", "begin_attempt:before", "begin_attempt:after", "send:after"]
+
+
+@pytest.mark.parametrize("place", STANDS_STILL)
 async def test_a_pod_that_stands_still_past_its_lease_and_goes_on_answers_nothing_twice(
     make_faulty: MakeFaulty, number: Number, place: str
 ) -> None:
-    rig = await make_faulty()
+    await stands_still_at(place, await make_faulty(), number)
+
+
+@pytest.mark.parametrize("place", STANDS_STILL)
+async def test_with_a_database_a_pod_that_stands_still_answers_nothing_twice_either(
+    make_faulty: MakeFaulty, number: Number, databases: Databases, place: str
+) -> None:
+    await stands_still_at(place, await make_faulty(dsn=databases.dsn()), number)
+
+
+async def stands_still_at(place: str, rig: Rig, number: Number) -> None:
     marker = rig.directory / "paused"
     faults = {"CRASH_AT": f"{place}:STOP", "CRASH_FILE": str(marker)}
     victim = await rig.start(environment=faults)

@@ -15,6 +15,7 @@ from prometheus_client import REGISTRY
 from tests.unit.webhook.fakes import ACCOUNT, ANN, BOB, OURS, Notebook, connectors, manifest
 
 from switchboard.log import records
+from switchboard.log.errors import LogError, LogFull, LogUnavailable
 from switchboard.providers.errors import UnavailableError
 from switchboard.providers.twilio.resources import Message
 from switchboard.webhook.backfill import Backfill
@@ -226,6 +227,36 @@ async def test_what_is_not_kept_is_not_told_as_found_at_every_look(
     assert [one.state for one in away.log.inbound] == ["Refused"]
     assert "messages were found" not in caplog.text
     assert counted("Refused") == before
+
+
+async def test_a_message_that_can_never_be_recorded_hides_no_other(
+    outage: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    away = outage(sent("after it", 10 * MINUTE), sent("never", 20 * MINUTE), sent("before it", 30 * MINUTE))
+    record = away.log.record
+
+    async def particular(inbound: records.Inbound) -> records.Recorded:
+        if inbound.body == "never":
+            raise LogError("the API server finds it invalid")
+        return cast("records.Recorded", await record(inbound))
+
+    monkeypatch.setattr(away.log, "record", particular)
+    await away.look()
+    assert [one.body for one in away.log.inbound] == ["before it", "after it"]
+    assert away.log.cursor is not None
+    assert "cannot be recorded" in caplog.text
+
+
+@pytest.mark.parametrize("error", [LogUnavailable("away"), LogFull("full")])
+async def test_a_log_that_takes_nothing_now_is_asked_again_for_all(outage: Any, error: LogError) -> None:
+    away = outage(sent("ten", 10 * MINUTE))
+    away.log.error = error
+    await away.look()
+    assert away.log.cursor is None
+    away.log.error = None
+    away.backfill._looked.clear()
+    await away.look()
+    assert [one.body for one in away.log.inbound] == ["ten"]
 
 
 async def test_where_another_pod_looks_nothing_is_asked(outage: Any) -> None:
