@@ -6,6 +6,7 @@ The operator then runs as the chart's Deployment does, on the chart's own Servic
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import secrets
 from collections.abc import AsyncIterator
@@ -185,11 +186,11 @@ async def test_a_webhook_reads_no_secret_and_sees_no_other_namespace(installed: 
             await webhook.list(TWILIO_CONNECTORS, "default")
 
 
-def _request(name: str, **spec: str) -> dict[str, Any]:
+def _request(name: str, *, namespace: str = "acme", **spec: str) -> dict[str, Any]:
     return {
         "apiVersion": "switchboard.dev/v1alpha1",
         "kind": "AccessRequest",
-        "metadata": {"name": name, "namespace": "acme"},
+        "metadata": {"name": name, "namespace": namespace},
         "spec": {"connector": "production-sms", "contact": STRANGER, **spec},
     }
 
@@ -219,12 +220,12 @@ async def test_whoever_decides_signs_with_their_own_name(installed: Installed) -
     assert labelled["spec"]["decision"] == "Approved"
 
 
-async def _account(api: KubeApi, namespace: str, name: str, role: str) -> None:
-    """A ServiceAccount that a ClusterRole is bound to in `acme`."""
+async def _account(api: KubeApi, namespace: str, name: str, role: str, *, where: str = "acme") -> None:
+    """A ServiceAccount that a ClusterRole is bound to in the namespace `where`."""
     metadata = {"name": name, "namespace": namespace}
     await api.create(SERVICE_ACCOUNTS, {"metadata": metadata})
     binding = {
-        "metadata": {"name": name, "namespace": "acme"},
+        "metadata": {"name": name, "namespace": where},
         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
         "subjects": [{"kind": "ServiceAccount", **metadata}],
     }
@@ -262,6 +263,33 @@ async def test_a_reader_reads_and_who_may_view_workloads_reads_no_words(installe
         assert (await viewer.list(TWILIO_CONNECTORS, "acme")).items
         with pytest.raises(Forbidden):
             await viewer.list(MESSAGES, "acme")
+
+
+@pytest.mark.long
+async def test_two_releases_live_side_by_side_each_in_namespaces_and_with_deciders_of_its_own(tmp_path: Path) -> None:
+    flux = "system:serviceaccount:beta:flux"
+    async with _release(tmp_path, {"namespaces": ["acme"]}) as first:
+        await first.kubectl.api.create(NAMESPACES, {"metadata": {"name": "acme"}})
+        await first.kubectl.api.create(NAMESPACES, {"metadata": {"name": "beta"}})
+        await first.install()
+        values = {
+            **first.values,
+            "namespaces": ["beta"],
+            "crds": {"enabled": False},
+            "admissionPolicy": {"deciders": [flux]},
+        }
+        with helm.Config(kubeconfig_path=first.kubectl.kubeconfig, namespace="other") as config:
+            second = dataclasses.replace(first, config=config)
+            await second.helm("install", CHART, "beta", values, create_namespace=True, wait="watcher", timeout=90)
+            await first.quickstart()
+            await _account(first.kubectl.api, "beta", "flux", "switchboard-approver", where="beta")
+            await first.kubectl.api.create(ACCESS_REQUESTS, _request("stranger", namespace="beta"))
+            async with second.as_service_account("beta", "flux") as decider:
+                patch = {"spec": {"decision": "Approved", "decidedBy": flux}}
+                decided = await decider.merge_patch(ACCESS_REQUESTS, "stranger", "beta", patch)
+            assert decided["spec"]["decision"] == "Approved"
+            await second.helm("uninstall", "beta", wait="watcher", timeout=90)
+        assert await first.ask("hours?")
 
 
 @pytest.mark.long
