@@ -118,12 +118,10 @@ class Desk:
 
     def _too_many(self, connector: Connector, contact: str) -> bool:
         """Whether nobody can be asked for one more stranger: what nobody could let in is counted, and not kept."""
-        if self._decisions.decision(connector.name, contact) is not None:
+        if self._decisions.may_ask(Asker(connector.name, contact), connector.max_pending, self._clock()):
             return False
-        full = self._decisions.pending(connector.name) >= connector.max_pending
-        if full:
-            metrics.ACCESS_REQUESTS.labels(connector.label, "full").inc()
-        return full
+        metrics.ACCESS_REQUESTS.labels(connector.label, "full").inc()
+        return True
 
 
 _KEYWORDS: dict[Keyword, Literal["Stop", "Start"]] = {Keyword.STOP: "Stop", Keyword.START: "Start"}

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import hmac
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -80,7 +81,7 @@ class Onboarding:
         """
         asker = Asker(connector.name, message.sender)
         request = self.decisions.find(asker)
-        if request is None and self.decisions.pending(connector.name) >= connector.max_pending:
+        if request is None and not self.decisions.may_ask(asker, connector.max_pending, time.monotonic()):
             metrics.ACCESS_REQUESTS.labels(connector.label, "full").inc()
             log.warning("too many wait for approval: one more is not asked for", extra={"connector": connector.name})
             return

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from switchboard.api.access import AccessRequest, Decision
 
+ASKING_SECONDS = 10.0
+"""Within which a request is made, or has failed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asker:
@@ -25,6 +28,8 @@ class Decisions:
         self._names: dict[Asker, set[str]] = {}
         self._decided: dict[Asker, Decision] = {}
         self._pending: Counter[str] = Counter()
+        self._asking: dict[Asker, float] = {}
+        """Who is being asked for, and until when that counts."""
         self.on_decided: Callable[[Asker, Decision], None] = lambda asker, decision: None
         """Called for each decision that is new, and for all there are after a listing."""
 
@@ -35,6 +40,18 @@ class Decisions:
     def pending(self, connector: str) -> int:
         """How many requests of a connector wait."""
         return self._pending[connector]
+
+    def may_ask(self, asker: Asker, most: int, now: float) -> bool:
+        """Whether a request may be made for one more contact, of `most` that wait. It counts from now on (seconds of a
+        monotonic clock), because many strangers may come before the first one's request is there."""
+        if asker in self._decided:
+            return True
+        self._asking = {one: until for one, until in self._asking.items() if until > now}
+        others = sum(one.connector == asker.connector and one != asker for one in self._asking)
+        if self._pending[asker.connector] + others >= most:
+            return False
+        self._asking[asker] = now + ASKING_SECONDS
+        return True
 
     def askers(self) -> list[Asker]:
         """All who ever asked."""
@@ -83,6 +100,7 @@ class Decisions:
         order: tuple[Decision, ...] = ("Rejected", "Pending", "Approved")
         now = next(decision for decision in order if decision in said)
         self._decided[asker] = now
+        self._asking.pop(asker, None)
         if now == "Pending":
             self._pending[asker.connector] += 1
         if tell and now != before:

@@ -18,9 +18,10 @@ from switchboard.log.errors import LogUnavailable
 from switchboard.log.records import Recorded
 from switchboard.providers.base import Channel, InboundMessage
 from switchboard.webhook.connectors import Connectors
-from switchboard.webhook.intake import Taken
+from switchboard.webhook.intake import Desk, Taken
+from switchboard.webhook.limits import RateLimiter
 from switchboard.webhook.onboarding import Onboarding, request_name
-from switchboard.webhook.requests import Asker, Decisions
+from switchboard.webhook.requests import ASKING_SECONDS, Asker, Decisions
 
 KEY = b"the namespace's"
 WELCOME = "A colleague will let you in."
@@ -197,6 +198,47 @@ async def test_beyond_the_bound_of_those_who_wait_nobody_is_asked_for_or_told(op
     await door.ask(ANN)
     assert door.kube.created == 1
     assert {reply.recipient for _, _, reply in door.log.announced} == {ANN}
+
+
+async def test_the_bound_holds_for_strangers_who_come_all_at_once(
+    open_door: Callable[..., Door], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door = open_door(maxPending=3)
+    create, may = door.kube.create, asyncio.Event()
+
+    async def slowly(resource: object, body: Object) -> Object:
+        await may.wait()
+        return await create(resource, body)
+
+    monkeypatch.setattr(door.kube, "create", slowly)
+    desk = Desk(cast("Any", door.log), door.connectors, door.decisions, RateLimiter(burst=20, per_second=1))
+
+    async def write(number: int) -> str:
+        connector = door.connectors.by_name["sms"]
+        sender = f"+1500556{number // 2:04}"  # each writes twice
+        message = InboundMessage("twilio", ACCOUNT, f"SM{number}", Channel.SMS, sender, OURS, "hi")
+        taken = await desk.take(connector, message)
+        if taken.asks is not None:
+            await door.onboarding.ask(connector, message, taken)
+        return taken.recorded.state
+
+    writing = [asyncio.create_task(write(number)) for number in range(40)]
+    for _ in range(10):
+        await asyncio.sleep(0)
+    may.set()
+    states = await asyncio.gather(*writing)
+    assert door.kube.created == 3
+    assert (states.count("Held"), states.count("Refused")) == (6, 34)
+    assert (await write(40), await write(0)) == ("Refused", "Held")
+
+
+async def test_who_could_not_be_asked_for_takes_nobodys_place_for_long(open_door: Callable[..., Door]) -> None:
+    decisions = open_door().decisions
+    assert decisions.may_ask(Asker("sms", ANN), 1, 0.0)
+    assert decisions.may_ask(Asker("sms", ANN), 1, 1.0)
+    assert not decisions.may_ask(Asker("sms", BOB), 1, 2.0)
+    assert decisions.may_ask(Asker("another", BOB), 1, 2.0)
+    assert decisions.may_ask(Asker("sms", BOB), 1, 1.0 + ASKING_SECONDS)
 
 
 async def test_a_repeated_webhook_is_counted_once(open_door: Callable[..., Door]) -> None:
