@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 from switchboard.api.connector import TwilioConnector
 from switchboard.api.meta import LABEL_USE
 from switchboard.api.reasons import ConnectorReason
@@ -46,10 +48,13 @@ class CredentialsBook:
             if not data.get(key):
                 message = f"The Secret {name} has no {key}. Add it: both accountSid and authToken are needed."
                 return Problem(ConnectorReason.CREDENTIALS_MISSING, message, Mend.ARRIVE)
+        values: dict[str, str] = {}
         try:
-            credentials = credentials_of({key: value(obj, key) for key in SecretFiles.CONNECTOR_KEYS})
+            values |= {key: value(obj, key) for key in SecretFiles.CONNECTOR_KEYS}
+            credentials = credentials_of(values)
         except ValueError as error:
-            return Problem(ConnectorReason.CREDENTIALS_INVALID, f"The Secret {name} cannot be used: {error}.")
+            message = f"The Secret {name} cannot be used: {error}.{_instead(values.get('accountSid', ''))}"
+            return Problem(ConnectorReason.CREDENTIALS_INVALID, message)
         self._read[namespace, name] = (version_of(obj), credentials)
         return credentials
 
@@ -81,3 +86,15 @@ def problem_of(error: ProviderError, secret: str) -> Problem:
     if error.status in (401, 403, 404):
         return Problem(ConnectorReason.CREDENTIALS_INVALID, message)
     return Problem(ConnectorReason.REJECTED, str(error))
+
+
+def _instead(sid: str) -> str:
+    """What usually stands where an account's SID should."""
+    if sid.startswith("SK"):
+        return " It is an API key's SID: that goes into apiKeySid, and its secret into apiKeySecret."
+    try:
+        decoded = base64.b64decode(sid, validate=True)
+    except ValueError:
+        return ""
+    twice = " It is base64 once too often: a Secret's data is base64, and its stringData is plain."
+    return twice if decoded.strip().startswith(b"AC") else ""
