@@ -14,6 +14,7 @@ from aiohttp import web
 from tests.integration.webhook.conftest import MakeRig
 from tests.integration.webhook.rig import environment, verdicts
 
+from switchboard.kube.resources import TWILIO_CONNECTORS
 from switchboard.sandbox.twilio.control_models import (
     AccountChange,
     DeliveryPlan,
@@ -22,6 +23,7 @@ from switchboard.sandbox.twilio.control_models import (
     ServiceSpec,
     Step,
 )
+from switchboard.webhook.intake import BOT
 
 pytestmark = pytest.mark.cluster
 Number = Callable[[], str]
@@ -358,6 +360,23 @@ async def test_answers_go_through_the_messaging_service_and_to_a_fixed_number_wh
     [item] = await rig.phone(boss, 1)
     assert (item.body, item.sender) == ("You said for the boss", rig.number)
     assert await rig.twilio.inbox(ann, wait=False) == []
+
+
+async def test_two_agents_numbers_do_not_talk_to_each_other(make_rig: MakeRig, number: Number) -> None:
+    rig = await make_rig()
+    ann, bot = number(), number()
+    spec = {"credentials": {"secretRef": {"name": "twilio"}}, "fromNumber": bot}
+    metadata = {"name": "another", "namespace": rig.namespace}
+    await rig.api.apply(TWILIO_CONNECTORS, {"metadata": metadata, "spec": spec}, manager="tests")
+    await rig.start()
+    for channel in ("SMS", "WhatsApp"):
+        assert verdicts(await rig.text(bot, "hi", channel=channel, wait=True)) == {200}
+    await rig.settled(2, "Ignored")
+    await rig.text(ann, "hi", wait=True)
+    await rig.phone(ann, 1)
+    assert {one["status"]["error"] for one in await rig.messages("Inbound", "Ignored")} == {BOT}
+    assert await rig.twilio.inbox(bot, wait=False) == []
+    assert len(await rig.executions()) == 1
 
 
 async def test_what_no_route_takes_is_counted_and_not_kept(make_rig: MakeRig, number: Number) -> None:

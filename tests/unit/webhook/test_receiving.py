@@ -170,6 +170,46 @@ async def test_both_tokens_count_during_a_rotation_and_new_files_are_read_at_onc
     assert front.doubts == []
 
 
+async def test_a_burst_in_the_middle_of_a_rotation_is_taken_and_the_files_are_read_once(
+    front: Front, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_secret(tmp_path, authToken="token-two", previousAuthToken=TOKEN)
+    refresh, read = front.connectors.refresh, list[bool]()
+    monkeypatch.setattr(front.connectors, "refresh", lambda: read.append(refresh()))
+    tokens = [TOKEN, "token-two"] * 20
+    given = [post(parameters(MessageSid=f"SM{number}"), token=token) for number, token in enumerate(tokens)]
+    forged = [post(parameters(MessageSid=f"SM9{number}"), token="guess") for number in range(20)]
+    answers = await asyncio.gather(*map(front.send, [*given, *forged]))
+    assert [answer.status for answer in answers] == [200] * 40 + [403] * 20
+    assert len(front.log.inbound) == 40
+    assert read[0]
+    assert len(read) <= 2  # a slow machine may take more than a second for it
+
+
+@pytest.mark.parametrize("charset", ["", "; charset=iso-8859-1", "; charset=utf-16", "; charset=nonsense", ";;=,"])
+async def test_a_body_is_utf_8_whatever_its_type_calls_it(front: Front, charset: str) -> None:
+    given = post(parameters(Body="café 👩‍👩‍👧", MessageSid="SM1"))
+    given.headers["Content-Type"] = f"application/x-www-form-urlencoded{charset}"
+    assert (await front.send(given)).status == 200
+    assert [one.body for one in front.log.inbound] == ["café 👩‍👩‍👧"]
+    other = Post(given.path, given.body.replace(b"%C3%A9", b"%E9"), given.headers)
+    assert (await front.send(other)).status == 403
+
+
+@pytest.mark.parametrize(
+    "number", ["99999999999999999999", "-1", "1e400", "NaN", "9223372036854775808", "٣", " 1", "0x10"]
+)
+async def test_numbers_that_fit_no_integer_or_are_none_do_no_harm(front: Front, number: str) -> None:
+    fields = dict.fromkeys(("NumMedia", "NumSegments", "Latitude", "Longitude"), number)
+    given = parameters(**fields, From=f"whatsapp:{ANN}", To=f"whatsapp:{OURS}", MediaUrl0="https://api.twilio.com/1")
+    assert (await front.send(post(given))).status == 200
+    news = parameters(MessageStatus="failed", ErrorCode=number, Body="-")
+    assert (await front.send(post(news, path=PATH + "/status/c-1-1-1.1"))).status == 200
+    [inbound], [told] = front.log.inbound, front.log.news
+    assert inbound.attributes["NumSegments"] == number
+    assert told.error_code is None or 0 < told.error_code < 2**31
+
+
 async def test_a_signed_text_that_is_cut_elsewhere_makes_no_second_message(front: Front) -> None:
     first = post(parameters())
     await front.send(first)
