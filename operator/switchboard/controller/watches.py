@@ -108,7 +108,15 @@ class Watches:
             self._enqueue(resource, old, obj)
 
     def _enqueue(self, resource: ResourceType, old: Object | None, new: Object | None) -> None:
-        for key in self._triggers.of(resource, old, new):
+        try:
+            keys = list(self._triggers.of(resource, old, new))
+        except Exception:
+            # Of a watch it would be the end, and of the operator: for all, because of what one object says.
+            metadata = ((new or old) or {}).get("metadata", {})
+            what = "/".join((resource.kind, metadata.get("namespace", ""), metadata.get("name", "")))
+            log.exception("a change was not understood: this is a bug", extra={"object": what})
+            return
+        for key in keys:
             # An Agent's connectors and pods change together, and each only adds to what it says of them.
             together = key.kind == AGENT and resource in (resources.TWILIO_CONNECTORS, resources.PODS)
             self._context.enqueue(key, self._gather(resource, key, old, new) if together else 0.0)

@@ -195,14 +195,18 @@ def _checksum(revision: Revision, config: Json) -> str:
 
 
 def rolled_out(deployment: Json) -> dict[str, str]:
-    """The versions of the Secrets that all pods of a Deployment run with; empty while old and new pods run at once."""
+    """The versions of the Secrets that all pods of a Deployment run with; empty while old and new pods run at once, and
+    where somebody wrote nonsense into the annotation."""
     metadata, spec, status = deployment["metadata"], deployment.get("spec", {}), deployment.get("status", {})
     wanted = int(spec.get("replicas", 1))
     counts = {int(status.get(name, 0)) for name in ("replicas", "updatedReplicas", "availableReplicas")}
     if int(status.get("observedGeneration", 0)) < int(metadata.get("generation", 0)) or counts != {wanted}:
         return {}
-    versions: dict[str, str] = json.loads((metadata.get("annotations") or {}).get(ANNOTATION_SECRETS, "{}"))
-    return versions
+    try:
+        versions = json.loads((metadata.get("annotations") or {}).get(ANNOTATION_SECRETS, "{}"))
+    except ValueError:
+        return {}
+    return versions if isinstance(versions, dict) else {}
 
 
 def _pod(revision: Revision, platform: Platform) -> Json:

@@ -94,6 +94,22 @@ async def test_a_silent_holder_is_waited_for_by_our_own_clock(clock: Clock) -> N
     assert await second._try()
 
 
+@pytest.mark.parametrize(("seconds", "waited"), [(60, 61), (None, 16)], ids=["its own", "none: ours"])
+async def test_another_holder_has_the_time_that_its_lease_names(
+    clock: Clock, seconds: int | None, waited: float
+) -> None:
+    api = Api()
+    await lease(api, "a").acquire()
+    assert api.lease is not None
+    api.lease["spec"]["leaseDurationSeconds"] = seconds
+    second = lease(api, "b")
+    assert not await second._try()
+    clock.now += waited - 2
+    assert not await second._try()
+    clock.now += 2
+    assert await second._try()
+
+
 async def test_a_holder_that_renews_keeps_it(clock: Clock) -> None:
     api = Api()
     first, second = lease(api, "a"), lease(api, "b")

@@ -11,6 +11,7 @@ from switchboard.controller.queue import Key
 from switchboard.controller.store import Store
 from switchboard.controller.triggers import Triggers
 from switchboard.kube import resources
+from switchboard.reconcile.workloads import ANNOTATION_SECRETS
 
 AGENT: dict[str, Any] = {
     "metadata": {"name": "support", "namespace": "acme", "uid": "a", "generation": 1},
@@ -146,3 +147,26 @@ def test_a_drained_revision_leads_to_its_agent(triggers: Triggers) -> None:
     labelled = {**MADE, "metadata": {**MADE["metadata"], "generation": 1}}
     new = changed(labelled, "status", "drain", to={"revision": "support-v2", "working": 0})
     assert of(triggers, resources.AGENT_REVISIONS, labelled, new) == {OF_AGENT}
+
+
+def running(version: str, *, name: str = "support-v1", available: int = 1) -> dict[str, Any]:
+    """A Deployment of one pod, whose pods mount that version of the credentials."""
+    metadata = {**MADE["metadata"], "name": name, "annotations": {ANNOTATION_SECRETS: f'{{"twilio": "{version}"}}'}}
+    return {
+        "metadata": metadata,
+        "spec": {"replicas": 1},
+        "status": {"replicas": 1, "updatedReplicas": 1, "availableReplicas": available},
+    }
+
+
+def test_credentials_that_all_pods_of_the_live_revision_have_lead_to_its_connectors(triggers: Triggers) -> None:
+    rolling = running("2", available=0)
+    assert OF_CONNECTOR in of(triggers, resources.DEPLOYMENTS, rolling, running("2"))
+    assert OF_CONNECTOR not in of(triggers, resources.DEPLOYMENTS, running("2"), running("2"))
+    assert OF_CONNECTOR not in of(triggers, resources.DEPLOYMENTS, running("1"), rolling)
+    assert OF_CONNECTOR not in of(triggers, resources.DEPLOYMENTS, running("2"), None)
+
+
+def test_credentials_of_a_revision_that_is_not_live_lead_to_no_connector(triggers: Triggers) -> None:
+    old, new = running("1", name="support-v0"), running("2", name="support-v0")
+    assert of(triggers, resources.DEPLOYMENTS, old, new) == {OF_AGENT}

@@ -1,4 +1,4 @@
-"""What the operator reads before it works."""
+"""What the operator reads before it works, and what it hears then."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from switchboard.controller.queue import Key
 from switchboard.controller.store import Store
 from switchboard.controller.watches import Watches
-from switchboard.kube.client import Listing
+from switchboard.kube.client import Listing, Synced
 from switchboard.kube.errors import Unavailable
-from switchboard.kube.resources import ResourceType
+from switchboard.kube.resources import DEPLOYMENTS, Object, ResourceType
+from switchboard.reconcile.workloads import ANNOTATION_SECRETS
 from switchboard.settings import OperatorSettings
 
 
@@ -30,16 +32,24 @@ class Stumbling:
         return Listing(items=[], resource_version="1")
 
 
+def context(**parts: Any) -> Any:
+    """The parts of an operator that its watches use."""
+    settings = OperatorSettings(namespaces=["a", "b", "c"], public_url="https://agents.example.com")
+    return SimpleNamespace(
+        **{
+            "store": Store(),
+            "applier": SimpleNamespace(),
+            "enqueue": lambda *_: None,
+            "busy": lambda: False,
+            "settings": settings,
+            **parts,
+        }
+    )
+
+
 async def test_a_server_that_refuses_now_and_then_is_read_to_the_end_and_once() -> None:
     api = Stumbling()
-    context: Any = SimpleNamespace(
-        api=api,
-        store=Store(),
-        applier=SimpleNamespace(),
-        enqueue=lambda *_: None,
-        settings=OperatorSettings(namespaces=["a", "b", "c"], public_url="https://agents.example.com"),
-    )
-    watches = Watches(context)
+    watches = Watches(context(api=api))
     failures = 0
     for _ in range(100):
         try:
@@ -52,3 +62,43 @@ async def test_a_server_that_refuses_now_and_then_is_read_to_the_end_and_once() 
     assert failures == len(api.listed) - 1
     assert len(set(api.listed)) == len(api.listed)
     assert {namespace for _, namespace in api.listed} == {"a", "b", "c"}
+
+
+def labelled(**annotations: str) -> Object:
+    """A Deployment whose pods all run, with annotations that anybody may have written."""
+    metadata = {
+        "name": "support-v1",
+        "namespace": "a",
+        "uid": "d",
+        "resourceVersion": "1",
+        "labels": {"switchboard.dev/agent": "support"},
+        "annotations": annotations,
+    }
+    status = {"replicas": 1, "updatedReplicas": 1, "availableReplicas": 1}
+    return {"metadata": metadata, "spec": {"replicas": 1}, "status": status}
+
+
+async def heard(*objects: Object) -> list[Key]:
+    """What is reconciled because of a listing of Deployments."""
+    found: list[Key] = []
+
+    async def watch(*_: Any, **__: Any) -> Any:
+        yield Synced(list(objects), "1")
+
+    await Watches(context(api=SimpleNamespace(watch=watch), enqueue=lambda key, _: found.append(key)))._watch(
+        DEPLOYMENTS, "a"
+    )
+    return found
+
+
+@pytest.mark.parametrize("text", ["nonsense", "[]", '{"twilio": {}}'])
+async def test_what_somebody_writes_into_a_deployment_ends_no_watch(text: str) -> None:
+    assert await heard(labelled(**{ANNOTATION_SECRETS: text})) == [Key("Agent", "a", "support")]
+
+
+async def test_one_object_that_cannot_be_understood_hides_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    broken = labelled()
+    broken["metadata"] |= {"name": "broken", "uid": "b"}
+    broken["status"] = {"replicas": "many"}
+    assert await heard(broken, labelled()) == [Key("Agent", "a", "support")]
+    assert [it.__dict__["object"] for it in caplog.records] == ["Deployment/a/broken"]

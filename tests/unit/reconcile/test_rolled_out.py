@@ -44,6 +44,8 @@ def test_without_a_number_one_pod_is_wanted() -> None:
     assert rolled_out(deployment(wanted=None)) == {}
 
 
-@pytest.mark.parametrize("annotations", [{}, {"other": "x"}])
-def test_a_deployment_that_does_not_say_has_none(annotations: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "annotations", [{}, {"other": "x"}, *({ANNOTATION_SECRETS: it} for it in ("", "nonsense", "[]", "3", "null"))]
+)
+def test_a_deployment_that_does_not_say_or_says_nonsense_has_none(annotations: dict[str, str]) -> None:
     assert rolled_out(deployment(annotations=annotations)) == {}
