@@ -149,7 +149,10 @@ class Backfill:
     async def _record(self, connector: Connector, since: datetime, now: datetime) -> None:
         listed: list[Message] = []
         for address in addresses(connector):
-            listed += await connector.client.list_messages(to=address, sent_since=since.date(), limit=_LIMIT)
+            some = await connector.client.list_messages(to=address, sent_since=since.date(), limit=_LIMIT)
+            if len(some) == _LIMIT:
+                log.warning("there is more at Twilio than is looked at", extra={"connector": connector.name})
+            listed += some
         until = now - self.settling
         found = [one for one in listed if one.inbound and (at := time_of(one)) is not None and since <= at <= until]
         if not connector.number:

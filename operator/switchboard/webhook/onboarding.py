@@ -97,6 +97,14 @@ class Onboarding:
         finally:  # when it is tried again it is a duplicate, which does not count
             if new and self.decisions.find(asker) is not None:
                 self._count(asker, message, onboarded=onboarded)
+            self._reconsider_one(asker)
+
+    def _reconsider_one(self, asker: Asker) -> None:
+        """It may have been decided while the message was on its way into the log, where nobody found it to settle."""
+        connector = self.connectors.by_name.get(asker.connector)
+        decision = self.decisions.decision(asker.connector, asker.contact)
+        if connector is not None and connector.door.decide(asker.contact, decision) is not Verdict.HOLD:
+            self._on_decided(asker, decision or "Pending")
 
     async def _create(self, connector: Connector, asker: Asker) -> None:
         spec = AccessRequestSpec(connector=asker.connector, contact=asker.contact)

@@ -241,6 +241,33 @@ async def test_who_could_not_be_asked_for_takes_nobodys_place_for_long(open_door
     assert decisions.may_ask(Asker("sms", BOB), 1, 1.0 + ASKING_SECONDS)
 
 
+@pytest.mark.parametrize(("decision", "released", "refused"), [("Approved", 1, 0), ("Rejected", 0, 1)])
+async def test_what_was_held_while_it_was_decided_is_settled_all_the_same(
+    open_door: Callable[..., Door], decision: str, released: int, refused: int
+) -> None:
+    door = open_door()
+    door.decide(decision)
+    await door.settle()
+    settled = len(door.log.released), len(door.log.refused)
+    await door.ask()  # it was held before the decision was known, and recorded after it was acted on
+    await door.settle()
+    assert (len(door.log.released) - settled[0], len(door.log.refused) - settled[1]) == (released, refused)
+    assert door.kube.created == 0
+
+
+async def test_what_was_held_while_the_policy_was_opened_is_settled_all_the_same(
+    open_door: Callable[..., Door],
+) -> None:
+    door = open_door()
+    connector = door.connectors.by_name["sms"]
+    door.connectors.put(manifest(access={"policy": "Open"}))
+    await door.settle()
+    message = InboundMessage("twilio", ACCOUNT, "SM1", Channel.SMS, ANN, OURS, "hi")
+    await door.onboarding.ask(connector, message, Taken(Recorded("c-1", "in-1", "Held"), Asker("sms", ANN)))
+    await door.settle()
+    assert door.log.released == [("sms", ANN)]
+
+
 async def test_a_repeated_webhook_is_counted_once(open_door: Callable[..., Door]) -> None:
     door = open_door()
     await door.ask()
