@@ -72,6 +72,8 @@ def test_a_disruption_budget_comes_with_a_second_replica() -> None:
         ({"crds": {"enabled": False}}, "crds.enabled is false"),
         ({"crds": {"keep": False}}, "crds.keep is false"),
         ({"release": {"enabled": False}}, "release.enabled is false"),
+        ({"admissionPolicy": {"enabled": False}}, "admissionPolicy.enabled is false"),
+        ({"networkPolicy": {"enabled": True}}, "networkPolicy.webhooks.namespaces is empty"),
     ],
 )
 def test_the_notes_warn_of_what_is_missing(values: dict[str, object], warning: str) -> None:

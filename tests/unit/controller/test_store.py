@@ -154,3 +154,53 @@ def test_the_echo_of_a_write_is_known_and_another_version_is_not() -> None:
     assert store.knows(resources.AGENTS, agent(10))
     assert not store.knows(resources.AGENTS, agent(11))
     assert not store.knows(resources.AGENTS, agent(10, uid="u2"))
+
+
+def ending(obj: dict[str, Any]) -> dict[str, Any]:
+    obj["metadata"]["deletionTimestamp"] = "2026-11-22T12:00:00Z"
+    return obj
+
+
+def test_an_agent_that_goes_or_cannot_be_read_is_none_to_its_connectors() -> None:
+    store = Store()
+    assert store.agent("acme", "support") is None
+    store.put(resources.AGENTS, agent(1))
+    facts = store.agent("acme", "support")
+    assert facts is not None
+    assert facts.name == "support"
+    store.put(resources.AGENTS, agent(2, template=None))
+    assert store.agent("acme", "support") is None
+    store.put(resources.AGENTS, ending(agent(3)))
+    assert store.agent("acme", "support") is None
+
+
+def connector(version: int, **spec: Any) -> dict[str, Any]:
+    metadata = {"name": "sms", "namespace": "acme", "uid": "c1", "resourceVersion": str(version)}
+    return {"metadata": metadata, "spec": {"credentials": {"secretRef": {"name": "twilio"}}, **spec}}
+
+
+def test_a_connector_that_goes_or_cannot_be_read_is_none_to_its_agents() -> None:
+    store = Store()
+    assert store.connector("acme", "sms") is None
+    store.put(resources.TWILIO_CONNECTORS, connector(1))
+    facts = store.connector("acme", "sms")
+    assert facts is not None
+    assert facts.secret == "twilio"
+    store.put(resources.TWILIO_CONNECTORS, connector(2, credentials=None))
+    assert store.connector("acme", "sms") is None
+    store.put(resources.TWILIO_CONNECTORS, ending(connector(3)))
+    assert store.connector("acme", "sms") is None
+
+
+def revision(name: str, **owner: Any) -> dict[str, Any]:
+    reference = {"kind": "Agent", "name": "support", "uid": "u1", **owner}
+    metadata = {"name": name, "namespace": "acme", "uid": name, "resourceVersion": "1", "ownerReferences": [reference]}
+    return {"metadata": metadata}
+
+
+def test_an_agents_revisions_are_those_that_it_controls() -> None:
+    store = Store()
+    store.put(resources.AGENT_REVISIONS, revision("ours", controller=True))
+    store.put(resources.AGENT_REVISIONS, revision("kept-as-long", controller=False))
+    store.put(resources.AGENT_REVISIONS, revision("anothers", uid="u2", controller=True))
+    assert [it["metadata"]["name"] for it in store.owned_by(resources.AGENT_REVISIONS, "acme", "u1")] == ["ours"]

@@ -12,7 +12,7 @@ from switchboard.controller.store import Store
 from switchboard.controller.watches import Watches
 from switchboard.kube.client import Listing, Synced
 from switchboard.kube.errors import Unavailable
-from switchboard.kube.resources import DEPLOYMENTS, Object, ResourceType
+from switchboard.kube.resources import AGENT_REVISIONS, DEPLOYMENTS, Object, ResourceType
 from switchboard.reconcile.workloads import ANNOTATION_SECRETS
 from switchboard.settings import OperatorSettings
 
@@ -94,6 +94,21 @@ async def heard(*objects: Object) -> list[Key]:
 @pytest.mark.parametrize("text", ["nonsense", "[]", '{"twilio": {}}'])
 async def test_what_somebody_writes_into_a_deployment_ends_no_watch(text: str) -> None:
     assert await heard(labelled(**{ANNOTATION_SECRETS: text})) == [Key("Agent", "a", "support")]
+
+
+@pytest.mark.parametrize(("resource", "selector"), [(DEPLOYMENTS, "switchboard.dev/agent"), (AGENT_REVISIONS, "")])
+async def test_of_all_that_is_made_only_revisions_are_watched_without_our_label(
+    resource: ResourceType, selector: str
+) -> None:
+    """A name that anybody's AgentRevision has cannot be given to ours."""
+    asked: list[str] = []
+
+    async def watch(*_: Any, label_selector: str) -> Any:
+        asked.append(label_selector)
+        yield Synced([], "1")
+
+    await Watches(context(api=SimpleNamespace(watch=watch)))._watch(resource, "a")
+    assert asked == [selector]
 
 
 async def test_one_object_that_cannot_be_understood_hides_no_other(caplog: pytest.LogCaptureFixture) -> None:
