@@ -11,6 +11,7 @@ from switchboard.api.meta import FINALIZER
 from switchboard.api.reasons import ConnectorReason
 from switchboard.controller import accounts
 from switchboard.controller.accounts import Accounts
+from switchboard.controller.applying import NotOurs
 from switchboard.controller.context import Context
 from switchboard.controller.credentials import CredentialsBook
 from switchboard.controller.queue import Key
@@ -74,7 +75,10 @@ class Releaser:
                 log.warning("a webhook is not put back", extra={"connector": "/".join(key), "error": str(error)})
                 continue
             record = release.without(record, [previous.sid])
-            await self._records.write(connector, record)
+            try:
+                await self._records.write(connector, record)
+            except NotOurs as error:  # it is put back already: what a foreign Secret says does not matter any more
+                log.warning("a record is not kept", extra={"connector": "/".join(key), "error": str(error)})
             if event is not None:
                 events.append(event)
         return events
