@@ -11,7 +11,7 @@ from unittest import mock
 
 import pytest
 from tests.integration.log import on_cluster
-from tests.integration.log.harness import CONNECTOR, CONTACT, World, conversation, open_log, replies
+from tests.integration.log.harness import CONNECTOR, CONTACT, World, conversation, open_log, replies, soon
 
 from switchboard.kube.errors import Forbidden, TooManyRequests, Unavailable
 from switchboard.kube.resources import CONVERSATIONS, EXECUTIONS, MESSAGES, ResourceType
@@ -181,6 +181,21 @@ async def test_what_a_full_log_dropped_is_a_duplicate_to_pods_that_saw_it_go(res
         assert (again.duplicate, again.stored) == (True, False)
     await resources.seen()
     assert "m0" not in [body for body, _ in await resources.states(conversation())]
+    assert await resources.claim() is None
+
+
+async def test_what_was_recorded_by_a_clock_that_is_ahead_is_answered_at_once_and_in_order(
+    resources: World,
+) -> None:
+    """As before a node's time was set back, or at a pod of another node."""
+    await resources.backend.creep(600)
+    await resources.told("by the clock that was ahead")
+    await resources.backend.creep(-600)
+    await resources.told("after it was set back")
+    turn = await resources.claimed()
+    assert [message.body for message in turn.messages] == ["by the clock that was ahead", "after it was set back"]
+    assert await resources.claim(holder="pod-b") is None
+    await resources.log.retry(turn, resources.outcome("Failed"), at=soon(turn))
     assert await resources.claim() is None
 
 

@@ -137,6 +137,12 @@ class Thread:
         due = self._due(execution)
         return max(due, execution.lease.expires) if execution.lease and execution.lease.holder else due
 
+    def due(self, now: datetime) -> bool:
+        """Whether somebody may take its next turn now. What waits may be taken at once, also if the clock that it was
+        recorded by was ahead of ours."""
+        ready = self.ready_at()
+        return ready is not None and (ready <= now or self.open_execution() is None)
+
     def _due(self, execution: KeptExecution) -> datetime:
         if not execution.ended:
             return execution.record.not_before or execution.record.start_time

@@ -38,12 +38,12 @@ class Turns:
         """As the protocol says."""
         index = self._store.index
         now = self._clock.now()
-        for _, name in sorted((at, name) for name, at in index.work.items() if at <= now):
+        due = [(at, name) for name, at in index.work.items() if at <= now or index.thread(name).due(now)]
+        for _, name in sorted(due):
             thread = index.thread(name)
             # Whoever wrote before us need not have taken it: a status that people see is enough. No bell rings for it.
             for _ in range(CONFLICTS_MAX):
-                ready = thread.ready_at()
-                if ready is None or ready > now or not self._ours(thread, revision, live=live):
+                if not thread.due(now) or not self._ours(thread, revision, live=live):
                     break
                 conversation = await self._conversation(thread)
                 if conversation is None:
