@@ -6,7 +6,7 @@ import sys
 
 from switchboard.api.access import AccessRequest
 from switchboard.kube.client import KubeApi, connect
-from switchboard.kube.errors import KubeError, NotFound
+from switchboard.kube.errors import KubeError, NotFound, Unauthorized
 from switchboard.kube.patience import patiently
 from switchboard.kube.resources import ACCESS_REQUESTS, SELF_REVIEWS
 
@@ -39,6 +39,9 @@ async def decide(verb: str, name: str, namespace: str | None, note: str | None) 
                 f"There is no AccessRequest {name!r} in namespace {where}: `kubectl get acr -n {where}`.",
                 file=sys.stderr,
             )
+            return 1
+        except Unauthorized as error:
+            print(f"Not written: {error.mend}", file=sys.stderr)
             return 1
         except KubeError as error:
             print(f"Not written: {error}", file=sys.stderr)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from switchboard.api.connector import LastTest, TwilioConnector
 from switchboard.api.meta import ANNOTATION_TEST, DNS1123_SUBDOMAIN
 from switchboard.kube.client import Changed, KubeApi, connect
-from switchboard.kube.errors import KubeError, NotFound
+from switchboard.kube.errors import KubeError, NotFound, Unauthorized
 from switchboard.kube.patience import patiently
 from switchboard.kube.resources import TWILIO_CONNECTORS
 
@@ -40,6 +40,9 @@ async def test(resource: str, namespace: str | None, timeout: float) -> int:  # 
                 f"There is no TwilioConnector {name!r} in namespace {where}: `kubectl get twc -n {where}`.",
                 file=sys.stderr,
             )
+            return 1
+        except Unauthorized as error:
+            print(f"Not asked: {error.mend}", file=sys.stderr)
             return 1
         except KubeError as error:
             print(f"Not asked: {error}", file=sys.stderr)

@@ -51,8 +51,13 @@ async def run(settings: OperatorSettings) -> int:
     async with AsyncExitStack() as parts:
         api = await parts.enter_async_context(await _connect(settings))
         health = Health()
-        await health.start(settings.health_port, settings.health_host)
         parts.push_async_callback(health.close)
+        try:
+            await health.start(settings.health_port, settings.health_host)
+        except OSError as error:
+            where = f"{settings.health_host}:{settings.health_port}"
+            log.error("SWITCHBOARD_HEALTH_PORT: cannot be listened on", extra={"address": where, "error": str(error)})  # noqa: TRY400 - no trace
+            return BROKEN
         leadership = _leadership(api, settings)
         health.ready = settings.lease_namespace is not None  # one that stands by is ready to take over
         log.info("the operator starts", extra={"health_port": health.port, "namespaces": settings.namespaces or "all"})

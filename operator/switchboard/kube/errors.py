@@ -68,6 +68,8 @@ class Forbidden(KubeError):
 class Unauthorized(KubeError):
     """The credentials were not accepted."""
 
+    mend = "the API server does not take your credentials. Log in again, or set KUBECONFIG to another file."
+
 
 class Gone(KubeError):
     """The resourceVersion or continue token is too old: list again."""

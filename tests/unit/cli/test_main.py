@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import http.server
+import json
+import socket
+import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -24,6 +29,75 @@ def test_a_missing_kubeconfig_is_one_sentence(
     assert said == [
         f"switchboard: {tmp_path}/none: cannot be read: No such file or directory. Set KUBECONFIG to a kubeconfig file."
     ]
+
+
+class _NotKnown(http.server.BaseHTTPRequestHandler):
+    """An API server that takes nobody's credentials."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        body = b'{"kind": "Status", "code": 401, "reason": "Unauthorized", "message": "Unauthorized"}'
+        self.send_response(401)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_PATCH(self) -> None:
+        self.do_POST()
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"), [(["approve", "acr-1"], "written"), (["test", "twilioconnector/sms"], "asked")]
+)
+def test_credentials_that_are_not_taken_are_said_to_be_the_matter(
+    arguments: list[str],
+    what: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _NotKnown) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        try:
+            document = {
+                "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{server.server_port}"}}],
+                "users": [{"name": "u", "user": {"token": "old"}}],
+                "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+                "current-context": "x",
+            }
+            (tmp_path / "config").write_text(json.dumps(document))
+            monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
+            assert main(arguments) == 1
+        finally:
+            server.shutdown()
+            serving.join()
+    [said] = capsys.readouterr().err.strip().splitlines()
+    assert said.startswith(f"Not {what}: the API server does not take your credentials. Log in again")
+
+
+def test_an_operator_whose_port_is_taken_says_which_setting_is_the_matter(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "config").write_text(
+        '{"clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:9"}}], "users": [],'
+        ' "contexts": [{"name": "x", "context": {"cluster": "c"}}], "current-context": "x"}'
+    )
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
+    monkeypatch.setenv("SWITCHBOARD_HEALTH_HOST", "127.0.0.1")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        monkeypatch.setenv("SWITCHBOARD_HEALTH_PORT", str(taken.getsockname()[1]))
+        command = [sys.executable, "-m", "switchboard", "operator"]
+        assert subprocess.run(command, timeout=60, check=False).returncode == 1
+    said = "".join(capfd.readouterr())
+    assert "SWITCHBOARD_HEALTH_PORT: cannot be listened on" in said
+    assert "Traceback" not in said
 
 
 def test_a_wrong_setting_is_named_as_the_environment_names_it(
