@@ -191,19 +191,18 @@ class Receiver:
             raise Answer(503, "not_ready", "not ready yet: try again")
         if connector.check.form(url, pairs, signature, posted.settings):
             return pairs
-        if self._fresh(connector.name).check.form(url, pairs, signature, posted.settings):
+        if self._fresh(connector).check.form(url, pairs, signature, posted.settings):
             return pairs
         self.on_doubt(connector.name)
         raise Answer(403, "signature", "the signature is not this connector's for this URL and these parameters")
 
-    def _fresh(self, name: str) -> Connector:
+    def _fresh(self, connector: Connector) -> Connector:
         """The connector with its credentials read again, once a second at most: a token may just have been rotated."""
         now = time.monotonic()
-        known = self._connectors.by_name[name]
         if now - self._refreshed >= 1:
             self._refreshed = now
             self._connectors.refresh()
-        return self._connectors.by_name.get(name, known)
+        return self._connectors.by_name.get(connector.name, connector)
 
 
 def _checked(content_type: str, signature: str | None) -> str:

@@ -327,6 +327,20 @@ async def test_who_takes_too_long_for_a_body_is_told_so_and_holds_up_nobody(
     assert [one.message_id for one in front.log.inbound] == ["SM2"]
 
 
+@pytest.mark.parametrize(("token", "status"), [(TOKEN, 200), ("guess", 403)])
+async def test_a_connector_that_goes_while_a_body_comes_is_no_failure(
+    front: Front, monkeypatch: pytest.MonkeyPatch, token: str, status: int
+) -> None:
+    read = receiving._body
+
+    async def reading(request: Any) -> bytes:
+        front.connectors.remove("sms")
+        return await read(request)
+
+    monkeypatch.setattr(receiving, "_body", reading)
+    assert (await front.send(post(parameters(), token=token))).status == status
+
+
 async def test_a_start_is_the_logs_to_weigh_and_help_is_a_message_like_any_other(front: Front) -> None:
     await front.send(post(parameters(Body="Yes", MessageSid="SM1")))
     await front.send(post(parameters(Body="HELP", MessageSid="SM2")))
