@@ -226,6 +226,9 @@ def json_error(data: bytes) -> str:
     return ""
 
 
+_KEY = "Expecting property name enclosed in double quotes"
+
+
 def _as_go(data: bytes, error: orjson.JSONDecodeError) -> str:
     """The complaint of Go's decoder about the first wrong character."""
     try:
@@ -234,12 +237,15 @@ def _as_go(data: bytes, error: orjson.JSONDecodeError) -> str:
         text = data.decode(errors="replace")
         at = found.pos if isinstance(found, json.JSONDecodeError) else error.pos
         message = found.msg if isinstance(found, json.JSONDecodeError) else str(found)
+        if message.startswith("Illegal trailing comma"):  # since Python 3.13, and where the comma is
+            at = len(text) - len(text[at + 1 :].lstrip())
+            message = _KEY if text[at] == "}" else "Expecting value"
         if at >= len(text) or message.startswith("Unterminated string"):
             return "unexpected end of JSON input"
         if message.startswith("Invalid \\escape"):
             return f"invalid character {_sign(text[at + 1 : at + 2])} in string escape code"
         where = {
-            "Expecting property name enclosed in double quotes": "looking for beginning of object key string",
+            _KEY: "looking for beginning of object key string",
             "Expecting ':' delimiter": "after object key",
             "Expecting ',' delimiter": "after object key:value pair" if "{" in text[:at] else "after array element",
             "Extra data": "after top-level value",
