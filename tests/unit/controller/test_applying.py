@@ -13,6 +13,7 @@ from switchboard.controller.applying import Applier, NotOurs, check_owner
 from switchboard.controller.store import Store
 from switchboard.kube import resources
 from switchboard.kube.errors import Conflict, Invalid, KubeError, NotFound, Unavailable
+from switchboard.reconcile.compare import ANNOTATION_APPLIED, stamped
 
 
 class Api:
@@ -155,6 +156,28 @@ async def test_what_only_we_wrote_is_no_news() -> None:
     made, told = listening(Api(standing("9", 1)), standing("7", 1))
     assert await made.ensure(resources.DEPLOYMENTS, deployment("two"))
     assert told == []
+
+
+async def test_what_is_as_wanted_is_not_written_and_is_known_to_be_settled() -> None:
+    wanted = stamped(deployment())
+    there = {**wanted, "metadata": {**wanted["metadata"], "uid": "u1", "resourceVersion": "7"}, "status": {}}
+    api, store = Api(there), Store()
+    made = Applier(api, store, instance="operator")  # type: ignore[arg-type]
+    digest = wanted["metadata"]["annotations"][ANNOTATION_APPLIED]
+    for _ in range(2):
+        assert not await made.ensure(resources.DEPLOYMENTS, deployment())
+        assert store.settled(resources.DEPLOYMENTS, "acme", "support-v1") == digest
+    assert api.applied == []
+
+
+async def test_what_was_written_is_settled_and_not_written_again() -> None:
+    api, store = Api(None), Store()
+    made = Applier(api, store, instance="operator")  # type: ignore[arg-type]
+    assert await made.ensure(resources.DEPLOYMENTS, deployment())
+    assert store.settled(resources.DEPLOYMENTS, "acme", "support-v1") is not None
+    assert not await made.ensure(resources.DEPLOYMENTS, deployment())
+    assert await made.ensure(resources.DEPLOYMENTS, deployment("two"))
+    assert api.applied == [None, "u1"]
 
 
 async def test_what_is_written_is_what_was_looked_at_and_nothing_else_of_its_name() -> None:

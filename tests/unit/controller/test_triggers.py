@@ -170,3 +170,41 @@ def test_credentials_that_all_pods_of_the_live_revision_have_lead_to_its_connect
 def test_credentials_of_a_revision_that_is_not_live_lead_to_no_connector(triggers: Triggers) -> None:
     old, new = running("1", name="support-v0"), running("2", name="support-v0")
     assert of(triggers, resources.DEPLOYMENTS, old, new) == {OF_AGENT}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"readyReplicas": 1},
+        {"observedGeneration": 1},
+        {"conditions": [{"type": "Available", "status": "True", "reason": "MinimumReplicasAvailable"}]},
+    ],
+    ids=["a pod more", "seen", "available"],
+)
+def test_how_far_a_rollout_is_leads_to_the_agent(triggers: Triggers, change: dict[str, Any]) -> None:
+    old = changed(running("1"), "metadata", "generation", to=1)
+    new = changed(old, "status", to={**old["status"], **change})
+    assert OF_AGENT in of(triggers, resources.DEPLOYMENTS, old, new)
+    counted = changed(old, "status", "unavailableReplicas", to=1)
+    assert of(triggers, resources.DEPLOYMENTS, old, counted) == set()
+
+
+def test_a_secret_of_an_engine_leads_to_its_agent_however_deep_it_is_named() -> None:
+    server = {"name": "orders", "headersSecretRef": {"name": "orders-mcp"}}
+    keyed = {"model": {"apiKey": {"secretRef": {"name": "openai", "key": "k"}}, "mcpServers": [server]}}
+    deep = knowing(changed(AGENT, "spec", "template", "engine", to=keyed))
+    for name in ("openai", "orders-mcp"):
+        assert set(deep.secret("acme", name)) == {OF_AGENT}
+    assert set(deep.secret("acme", "orders")) == set()
+    assert set(deep.secret("other", "openai")) == set()
+
+
+def test_a_connector_that_is_found_missing_or_there_again_leads_to_itself_once_something_serves(
+    triggers: Triggers,
+) -> None:
+    missing = changed(AGENT, "status", "connectors", 0, "status", to="ConnectorMissing")
+    assert of(triggers, resources.AGENTS, AGENT, missing) == {OF_CONNECTOR}
+    assert of(triggers, resources.AGENTS, missing, AGENT) == {OF_CONNECTOR}
+    waiting = changed(AGENT, "status", "liveRevision", to=None)
+    unbound = changed(missing, "status", "liveRevision", to=None)
+    assert of(triggers, resources.AGENTS, waiting, unbound) == set()

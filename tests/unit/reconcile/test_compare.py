@@ -16,6 +16,9 @@ JSON = st.recursive(
     max_leaves=8,
 )
 
+EQUAL = [("1k", "1000"), ("1M", "1000k"), ("1G", "1000M"), ("1T", "1000G"), ("1Mi", "1024Ki"), ("1Ti", "1024Gi")]
+UNEQUAL = [("1k", "1Ki"), ("1M", "1Mi"), ("1G", "1Gi"), ("1T", "1Ti")]
+
 
 @pytest.mark.parametrize(
     ("wanted", "observed", "same"),
@@ -31,6 +34,8 @@ JSON = st.recursive(
         ({"limits": {"cpu": "1000m"}}, {"limits": {"cpu": "1"}}, True),
         ({"limits": {"cpu": "100m"}}, {"limits": {"cpu": "1"}}, False),
         ({"limits": {"cpu": "nonsense"}}, {"limits": {"cpu": "other"}}, False),
+        *(({"limits": {"x": one}}, {"limits": {"x": other}}, True) for one, other in EQUAL),
+        *(({"limits": {"x": one}}, {"limits": {"x": other}}, False) for one, other in UNEQUAL),
         ({"data": {"memory": "1024Mi"}}, {"data": {"memory": "1Gi"}}, False),
     ],
 )

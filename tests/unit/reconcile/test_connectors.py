@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from switchboard.reconcile.binding import Binding
-from switchboard.reconcile.connectors import ConnectorDecision, Seen, decide
+from switchboard.reconcile.connectors import ConnectorDecision, Seen, decide, repaired
 from switchboard.reconcile.outcome import Mend, Problem
 from switchboard.reconcile.twilio import Carrier, Kind
 
@@ -268,3 +268,60 @@ def test_a_sandbox_number_is_ready_and_says_what_to_set_by_hand() -> None:
     assert told["WebhookRegistered"][:2] == ("Unknown", "SetByHand")
     assert f"to {URL} (POST)" in told["Ready"][2]
     assert decision.writes == ()
+
+
+def test_what_could_not_be_looked_for_is_the_matter_before_all_that_depends_on_it() -> None:
+    trouble = Problem("NumberNotFound", "No such number.")
+    decision = decide(connector(), seen(found=trouble, binding=UNBOUND), NOW)
+    assert reason(decision) == "NumberNotFound"
+    assert decision.status["webhookURL"] is None
+    assert (decision.writes, decision.claims) == ((), ())
+
+
+def test_no_address_is_told_of_what_is_not_registered_there() -> None:
+    assert decide(connector(), seen(found=found(URL), binding=UNBOUND), NOW).status["webhookURL"] is None
+    nowhere = seen(address=Problem("PublicURLMissing", "…"))
+    assert decide(connector(), nowhere, NOW).status["webhookURL"] is None
+
+
+@pytest.mark.parametrize(
+    ("binding", "again"),
+    [(UNBOUND, True), (Binding(problem=Problem("WaitingForAgent", "…", Mend.WAIT)), False)],
+)
+def test_only_what_may_arrive_is_looked_at_again_by_itself(binding: Binding, again: bool) -> None:
+    assert (decide(connector(), seen(binding=binding), NOW).requeue is not None) is again
+    assert decide(connector(), seen(found=found(URL)), NOW).requeue is None
+
+
+def test_who_holds_a_number_is_named_with_the_number() -> None:
+    held = conditions(decide(connector(), seen(holders={f"{ACCOUNT.sid}/{NUMBER_SID}": "acme/other"}), NOW))
+    said = f"The TwilioConnector acme/other holds the number {NUMBER} ({NUMBER_SID}), and who holds it keeps it."
+    assert held["Ready"][2].startswith(said)
+
+
+def test_an_application_of_this_number_alone_carries_the_webhook_where_allowed() -> None:
+    app = Carrier(Kind.APPLICATION, "AP" + "4" * 32, "Old app", "")
+    alone = seen(found=found(number=number(application=app, application_numbers=(NUMBER_SID,))))
+    [write] = decide(connector(webhookScope="Service"), alone, NOW).writes
+    assert write.carrier.kind == "Application"
+    shared = seen(found=found(number=number(application=app, application_numbers=(NUMBER_SID, "PNother"))))
+    for scope in ("Service", "Number"):
+        decision = decide(connector(webhookScope=scope), shared, NOW)
+        assert (reason(decision), decision.writes) == ("WebhookOverriddenByApplication", ())
+
+
+@pytest.mark.parametrize(
+    ("url", "was"),
+    [
+        ("https://user:pass@intruder.example.com/hook?k=s", "https://intruder.example.com and was"),
+        ("", "nothing and was"),
+        (URL.partition("#")[0], f"{PUBLIC} with other settings and was"),
+    ],
+)
+def test_a_repair_tells_what_stood_there_without_its_secrets(url: str, was: str) -> None:
+    drifted = found(url)
+    [write] = decide(connector(status=REGISTERED), seen(found=drifted), NOW).writes
+    told = repaired(write, connector())
+    assert (told.reason, told.type) == ("WebhookRepaired", "Warning")
+    assert f"changed to {was}" in told.message
+    assert "pass" not in told.message

@@ -67,3 +67,13 @@ def test_without_its_secret_the_status_says_where_to_look() -> None:
 def test_names_of_secrets_fit() -> None:
     assert len(release.secret_name("a" * 253)) <= 253
     assert release.secret_name("a" * 253) != release.secret_name("a" * 252 + "b")
+
+
+def test_a_connectors_name_of_any_length_gives_a_secret_a_name_of_its_own() -> None:
+    assert release.secret_name("sms") == "sms-previous-webhook"
+    long = [f"{'a' * 252}{end}" for end in "bc"] + ["a" * 200, "a" * 201, "a" * 189 + "." + "a" * 30]
+    names = [release.secret_name(name) for name in long]
+    assert len(set(names)) == len(names)
+    assert max(map(len, names)) <= 253
+    assert names[2].startswith("a" * 200 + "-previous")
+    assert not any(mark in name for name in names for mark in (".-", "--"))

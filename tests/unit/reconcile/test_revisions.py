@@ -181,6 +181,14 @@ def test_history_is_bounded_and_never_takes_the_live_the_pinned_or_the_working()
     assert set(result.drop) == {"support-v2", "support-v4"}
 
 
+def test_what_runs_or_is_wanted_is_kept_with_no_history_at_all() -> None:
+    many = [revision(f"support-v{index}", age=index, **script(str(index))) for index in range(4)]
+    state = known(*many, v2=READY, v3=STARTING, live="support-v2")
+    assert set(decide(state, template("3", name="v3"), limit=0).drop) == {"support-v0", "support-v1"}
+    waiting = known(*many, v2=READY, live="support-v2")
+    assert set(decide(waiting, template("3", name="v3"), limit=0).drop) == {"support-v0", "support-v1"}
+
+
 def test_a_template_that_cannot_be_read_changes_nothing_that_runs() -> None:
     one = revision("support-v1", **script("one"))
     trouble = Problem("InstructionsMissing", "…")
