@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from switchboard.kube.errors import NotFound
 from switchboard.kube.resources import CONVERSATIONS, EXECUTIONS, MESSAGES, Object, ResourceType
 from switchboard.log.records import Inbound
 from switchboard.log.resources import objects
 from switchboard.log.resources.index import Index
+from switchboard.log.resources.store import Store
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ANN = "+15005550001"
@@ -129,9 +131,9 @@ def test_late_news_of_what_was_deleted_is_none_and_another_of_its_name_is_there(
     index.sync(resource, [known(make(6), "one")], 6)
     assert not index._kept(resource)
     index.put(resource, known(make(9), "two"))
-    assert index.uid(resource, name) == "two"
+    assert index.known(resource, name) == ("two", 9)
     index.gone(resource, name, "one", 8)
-    assert index.uid(resource, name) == "two"
+    assert index.known(resource, name) == ("two", 9)
 
 
 @ALL
@@ -144,17 +146,40 @@ def test_what_a_watch_calls_deleted_may_be_told_of_again(resource: ResourceType)
     index.put(resource, known(make(6), "one"))
     assert not index._kept(resource)
     index.put(resource, known(make(7), "one"))
-    assert index.uid(resource, name) == "one"
+    assert index.known(resource, name) == ("one", 7)
 
 
 @ALL
-def test_what_was_not_known_when_it_was_asked_for_is_left_if_it_came_meanwhile(resource: ResourceType) -> None:
+async def test_what_was_not_found_is_left_if_it_came_while_it_was_asked_for(resource: ResourceType) -> None:
     index, make = Index(), MAKERS[resource.plural]
-    name = make(5)["metadata"]["name"]
-    before = index.uid(resource, name)
-    index.put(resource, known(make(5), "one"))
-    index.gone(resource, name, before)
-    assert index.uid(resource, name) == "one"
+    made = known(make(5), "one")
+    name = made["metadata"]["name"]
+
+    class Api:
+        """Answers before it is made, and the watch brings it before the answer."""
+
+        async def get(self, *_: object) -> Object:
+            index.put(resource, made)
+            raise NotFound("not there", status=404)
+
+        async def delete(self, *_: object, **__: object) -> None:
+            await self.get()
+
+        async def merge_patch(self, *_: object, **__: object) -> Object:
+            return await self.get()
+
+    store = Store(cast("Any", Api()), "acme", index)
+    assert not await store.refresh(resource, name)
+    assert index.known(resource, name) == ("one", 5)
+    index.gone(resource, name, "one", 6)
+    made = known(make(8), "two")
+    assert await store.delete(resource, name) is None
+    assert not await store.patch(resource, name, 7, {})
+    assert index.known(resource, name) is None
+    index.put(resource, known(make(8), "two"))
+    assert index.known(resource, name) is None
+    index.put(resource, known(make(9), "two"))  # it was not gone: nobody deleted it
+    assert index.known(resource, name) == ("two", 9)
 
 
 def test_a_message_that_was_here_is_remembered_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:

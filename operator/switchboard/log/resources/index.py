@@ -72,22 +72,21 @@ class Index:
         if resource is MESSAGES:
             self.heard = max([self.heard, *(int(one["metadata"]["resourceVersion"]) for one in objects)])
 
-    def uid(self, resource: ResourceType, name: str) -> str | None:
-        """Of the object of this name that is here."""
+    def known(self, resource: ResourceType, name: str) -> tuple[str, int] | None:
+        """uid and version of the object of this name that is here."""
         known = self._kept(resource).get(name)
-        return known.uid if known is not None else None
+        return (known.uid, known.version) if known is not None else None
 
-    def gone(self, resource: ResourceType, name: str, uid: str | None, version: float = math.inf) -> None:
-        """This very object was deleted; with `version`, that is the last news of it. That it was there is remembered.
-        Another of its name may be there by now."""
-        if uid is None:
-            return
+    def gone(self, resource: ResourceType, name: str, uid: str, version: float = math.inf) -> None:
+        """This very object was deleted; with `version`, that is the last news of it that is known to be old. That it
+        was there is remembered. Another of its name may be there by now."""
         if uid:
             self._gone.pop((resource.plural, name), None)
             self._gone[resource.plural, name] = uid, version
             if len(self._gone) > GONE_MAX:
                 del self._gone[next(iter(self._gone))]
-        if self.uid(resource, name) == uid:
+        kept = self._kept(resource).get(name)
+        if kept is not None and kept.uid == uid:
             self.remove(resource, name, version)
 
     def had(self, message: str) -> bool:

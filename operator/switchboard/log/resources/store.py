@@ -80,12 +80,12 @@ class Store:
 
     async def refresh(self, resource: ResourceType, name: str) -> bool:
         """Reads it anew; whether it is there."""
-        uid = self.index.uid(resource, name)
+        known = self.index.known(resource, name)
         try:
             async with self.asking():
                 found = await self.api.get(resource, name, self.namespace)
         except errors.NotFound:
-            self.index.gone(resource, name, uid)
+            self._not_found(resource, name, known)
             return False
         self.index.put(resource, found)
         return True
@@ -113,7 +113,7 @@ class Store:
     ) -> bool:
         """Merges `patch` into that very version. False, and the index is up to date, if it has changed or is gone."""
         body = {**patch, "metadata": {"resourceVersion": str(version)}}
-        uid = self.index.uid(resource, name)
+        known = self.index.known(resource, name)
         try:
             async with self.asking():
                 changed = await self.api.merge_patch(resource, name, self.namespace, body, subresource=subresource)
@@ -121,26 +121,32 @@ class Store:
             await self.refresh(resource, name)
             return False
         except errors.NotFound:
-            self.index.gone(resource, name, uid)
+            self._not_found(resource, name, known)
             return False
         self.index.put(resource, changed)
         return True
 
     async def delete(self, resource: ResourceType, name: str, version: int | None = None) -> bool | None:
         """Whether it was deleted; None: it was gone already. With `version`, only if it has not changed."""
-        uid = self.index.uid(resource, name)
+        known = self.index.known(resource, name)
         try:
             async with self.asking():
                 wanted = None if version is None else str(version)
                 await self.api.delete(resource, name, self.namespace, resource_version=wanted)
         except errors.NotFound:
-            self.index.gone(resource, name, uid)
+            self._not_found(resource, name, known)
             return None
         except errors.Conflict:
             await self.refresh(resource, name)
             return False
-        self.index.gone(resource, name, uid)
+        if known is not None:
+            self.index.gone(resource, name, known[0])
         return True
+
+    def _not_found(self, resource: ResourceType, name: str, known: tuple[str, int] | None) -> None:
+        """It is gone, if it was known before it was asked for. What came meanwhile stays, and so will what is newer."""
+        if known is not None:
+            self.index.gone(resource, name, *known)
 
     async def message(self, name: str) -> KeptMessage | None:
         """A message, asked for if it is not known."""
