@@ -19,6 +19,8 @@ TRIES = 12
 LONGEST_PAUSE = 1.0
 LOST = "request timed out"
 """What etcd says of a write that it may have done."""
+REFUSED = "leader changed"
+"""What it says of one that it has surely not done, on a hostile cluster."""
 
 
 class PatientApi(KubeApi):
@@ -40,13 +42,13 @@ class PatientApi(KubeApi):
                     raise
                 return await super()._request("GET", f"{path}/{name}")  # an earlier try made it; its answer was lost
             except NotFound:
-                if not attempt or method != "DELETE":
-                    raise
+                if not lost or method != "DELETE":
+                    raise  # somebody else deleted it
                 return {}
             except (Conflict, TooManyRequests, Unavailable) as error:
                 if attempt == TRIES - 1:
                     raise
-                lost = lost or LOST in str(error)
+                lost = lost or (isinstance(error, Unavailable) and REFUSED not in str(error))
                 if not _may_repeat(method, options, error):
                     found = await self._conflicting(path)
                     if lost and found and _says(found, body):

@@ -30,14 +30,15 @@ async def misled(desk: Any, directory: Path, **settings: str) -> AsyncIterator[A
         await namespaces.leave()
 
 
-async def said_of_its_pods(desk: Any, cause: str, **webhook: Any) -> str:
+async def said_of_its_pods(desk: Any, cause: str, engine: Any = None, **webhook: Any) -> str:
     """What an Agent says of its second revision, whose pods fail, once it knows the cause.
 
     A Deployment may give up before its pods are there to say why.
     """
     await desk.agent(connectors=(), template={"name": "v1"})
     await desk.agent_says("Serving")
-    await desk.agent(connectors=(), template={"name": "v2", "webhook": {"replicas": 1, **webhook}})
+    other = {"engine": engine} if engine is not None else {}
+    await desk.agent(connectors=(), template={"name": "v2", "webhook": {"replicas": 1, **webhook}, **other})
     agent = await desk.until(resources.AGENTS, "support", lambda it: tells(it, "Ready", "RevisionFailed", cause))
     assert agent["status"]["liveRevision"] == "support-v1"
     assert condition(agent, "Stalled")["status"] == "True"
@@ -98,20 +99,32 @@ async def first_pod(desk: Any) -> Any:
 
 
 async def test_a_process_that_crashes(desk: Any, tmp_path: Path) -> None:
-    both_on_one = json.dumps({"SWITCHBOARD_HEALTH_PORT": "8080"})
-    async with misled(desk, tmp_path, SWITCHBOARD_POD_ENVIRONMENT=both_on_one) as other:
+    async with misled(desk, tmp_path, **pods_of("/nowhere/kubeconfig")) as other:
         said = await said_of_its_pods(other, "It crashed: ")
     assert "support-v2: It crashed: " in said
-    assert "address already in use" in said
+    assert "/nowhere/kubeconfig" in said
 
 
 async def test_a_probe_that_does_not_succeed(desk: Any, tmp_path: Path) -> None:
-    elsewhere = json.dumps({"SWITCHBOARD_HEALTH_PORT": "18081"})
-    settings = {"SWITCHBOARD_POD_ENVIRONMENT": elsewhere, "SWITCHBOARD_PROGRESS_SECONDS": "4"}
+    """The pods are led to an API server that is not there, by a file that comes with their engine's Secret."""
+    nobody = {
+        "clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:1"}}],
+        "users": [{"name": "u", "user": {}}],
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        "current-context": "c",
+    }
+    engine = {"endpoint": {"url": "http://127.0.0.1:1", "headersSecretRef": {"name": "misleading"}}}
+    settings = pods_of("/etc/switchboard/secrets/engine/headers/kubeconfig") | {"SWITCHBOARD_PROGRESS_SECONDS": "4"}
     async with misled(desk, tmp_path, **settings) as other:
-        said = await said_of_its_pods(other, "The pod support-v2-")
+        await other.secret("misleading", kubeconfig=json.dumps(nobody))
+        said = await said_of_its_pods(other, "The pod support-v2-", engine)
     assert "support-v2: The pod support-v2-" in said
     assert "runs and its readiness probe does not succeed" in said
+
+
+def pods_of(kubeconfig: str) -> dict[str, str]:
+    """Settings of an operator whose pods serve by that file. Their check before it asks no API server."""
+    return {"SWITCHBOARD_POD_ENVIRONMENT": json.dumps({"KUBECONFIG": kubeconfig})}
 
 
 async def test_a_pod_that_admission_refuses_as_a_quota_does(desk: Any) -> None:
