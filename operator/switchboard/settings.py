@@ -24,7 +24,7 @@ def _address(value: str) -> str:
 
 _Address = Annotated[str, AfterValidator(_address)]
 
-_OF_PODS = {f"SWITCHBOARD_{name}" for name in ("CONFIG", "SECRETS", "HOST", "PORT", "HEALTH_PORT", "POD_NAME")}
+_OF_PODS = {f"SWITCHBOARD_{name}" for name in ("CONFIG", "SECRETS", "HOST", "POD_NAME")}
 
 
 def _environment(value: dict[str, str]) -> dict[str, str]:

@@ -30,6 +30,8 @@ from switchboard.reconcile.revisions import Known, Plan, Workload
 
 log = logging.getLogger(__name__)
 
+ROUTES = {kind.kind: kind for kind in (resources.INGRESSES, resources.HTTP_ROUTES)}
+
 
 class AgentReconciler:
     """Brings an Agent's world to what its manifest says."""
@@ -297,10 +299,9 @@ class AgentReconciler:
             return [routes.service(agent, serving, awaited=awaited), *([route] if route is not None else ())]
 
         problem = await self._making.ensure(agent, "", (serving, awaited, addresses), build)
-        name = routes.name_of(agent.metadata.name)
-        for resource in (resources.INGRESSES, resources.HTTP_ROUTES):
-            if not addresses or self._routing.kind != resource.kind:
-                await self._context.applier.remove(resource, agent.metadata.namespace, name, owner=agent.metadata.uid)
+        if not addresses and (kind := ROUTES.get(self._routing.kind)) is not None:
+            name = routes.name_of(agent.metadata.name)
+            await self._context.applier.remove(kind, agent.metadata.namespace, name, owner=agent.metadata.uid)
         return problem
 
     def _addresses(self, agent: Agent, revision: AgentRevision) -> dict[str, str]:

@@ -162,6 +162,26 @@ async def test_instructions_are_copied_and_a_change_of_them_is_a_new_revision(de
     agent = await desk.agent_says("Serving")
     [revision] = await desk.list(resources.AGENT_REVISIONS)
     assert revision["spec"]["engine"]["model"]["instructions"] == "Be kind."
+    first = agent["status"]["liveRevision"]
+    await desk.kubectl.apply([instructions("Be brief.")])
+    agent = await desk.until(resources.AGENTS, "support", lambda it: it["status"]["liveRevision"] != first)
+    second = await desk.get(resources.AGENT_REVISIONS, agent["status"]["liveRevision"])
+    assert second["spec"]["engine"]["model"]["instructions"] == "Be brief."
+    await desk.kubectl.apply([instructions("Be kind.")])
+    await live(desk, first)
+    assert await names(desk) == {first, second["metadata"]["name"]}
+
+
+async def test_instructions_that_are_deleted_change_nothing_that_runs(desk: Any) -> None:
+    metadata = {"name": "prompts", "namespace": desk.namespace}
+    await desk.kubectl.apply([{"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"system": "x"}}])
+    model = {"name": "test:echo", "instructionsFrom": {"configMapRef": {"name": "prompts", "key": "system"}}}
+    await desk.agent(connectors=(), template={"name": "v1", "engine": {"model": model}})
+    await live(desk, "support-v1")
+    await desk.delete(resources.CONFIG_MAPS, "prompts")
+    agent = await desk.agent_says("InstructionsMissing")
+    assert agent["status"]["liveRevision"] == "support-v1"
+    assert await desk.get(resources.DEPLOYMENTS, "support-v1") is not None
 
 
 async def test_what_somebody_changed_or_deleted_comes_back(desk: Any) -> None:
