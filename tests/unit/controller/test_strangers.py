@@ -12,7 +12,7 @@ from switchboard.controller.strangers import Strangers
 AGENT = Key("Agent", "acme", "support")
 
 
-def deployment(name: str, *, uid: str | None = None, **owner: Any) -> dict[str, Any]:
+def deployment(name: str, /, *, uid: str | None = None, **owner: Any) -> dict[str, Any]:
     references = [{"controller": True, "uid": "o", **owner}] if owner else []
     metadata = {"name": name, "namespace": "acme", "uid": uid or name, "ownerReferences": references}
     return {"metadata": metadata}
