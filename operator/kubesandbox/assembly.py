@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from kubesandbox import crud, decoding, kubeconfig
 from kubesandbox.builtin import catalog
+from kubesandbox.builtin.claims import ClaimProtection
 from kubesandbox.cluster import Cluster
 from kubesandbox.custom.cleanup import DefinitionCleanup
 from kubesandbox.expiry import expire_events
@@ -61,7 +62,7 @@ def new_cluster(*, rbac: bool = False) -> Cluster:
         if found is None:
             raise LookupError(f"{body['kind']} is not served")
         crud.create(found, decoding.receive(found, body, cluster.request()), cluster.request())
-    for controller in (NamespaceController, Aggregation, GarbageCollector, DefinitionCleanup):
+    for controller in (NamespaceController, Aggregation, GarbageCollector, DefinitionCleanup, ClaimProtection):
         controller(cluster)
     cluster.authorizer.enforced = rbac
     return cluster

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from kubesandbox import reviews
 from kubesandbox.builtin import (
     access,
+    claims,
     columns,
     core,
     endpoints,
+    jobs,
     networking,
     pods,
     policy,
@@ -115,7 +117,7 @@ def _core() -> Iterator[Kind]:
         v1,
         "PersistentVolumeClaim",
         "persistentvolumeclaims",
-        core.ClaimStrategy(),
+        claims.ClaimStrategy(),
         short="pvc",
         subresources=(STATUS,),
     )
@@ -181,7 +183,7 @@ def _groups() -> Iterator[Kind]:
         categories="all",
         subresources=(STATUS, SCALE),
     )
-    yield _kind("batch/v1", "Job", "jobs", workloads.JobStrategy(), categories="all", subresources=(STATUS,))
+    yield _kind("batch/v1", "Job", "jobs", jobs.JobStrategy(), categories="all", subresources=(STATUS,))
     yield event_kind()
     yield _kind("coordination.k8s.io/v1", "Lease", "leases", core.LeaseStrategy())
     yield _kind("discovery.k8s.io/v1", "EndpointSlice", "endpointslices", endpoints.EndpointSliceStrategy())

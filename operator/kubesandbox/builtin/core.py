@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from kubesandbox import bodies, errors, metadata, names
-from kubesandbox.builtin.amounts import amount
 from kubesandbox.builtin.strategy import BuiltinStrategy
 from kubesandbox.metadata import IMMUTABLE, now
 from kubesandbox.objects import Object, child, dig
@@ -309,37 +308,38 @@ class NodeStrategy(BuiltinStrategy):
     has_status = True
     selectable = frozenset({"spec.unschedulable"})
 
+    def prepare_create(self, obj: Object, request: Request) -> None:
+        """A node registers itself together with its status."""
+        (obj.get("spec") or {}).pop("configSource", None)
+        status = {**(self.zero_status() or {}), **(obj.get("status") or {})}
+        if status.get("capacity") and not status.get("allocatable"):
+            status["allocatable"] = dict(status["capacity"])
+        obj["status"] = status
+
+    def validate(self, obj: Object, request: Request) -> list[Cause]:
+        return list(_taints(dig(obj, "spec", "taints") or []))
+
     def fields(self, obj: Object) -> Mapping[str, str]:
         return {"spec.unschedulable": "true" if dig(obj, "spec", "unschedulable") else "false"}
 
 
-class ClaimStrategy(BuiltinStrategy):
-    """PersistentVolumeClaims."""
+_EFFECTS = ["NoSchedule", "PreferNoSchedule", "NoExecute"]
 
-    checks_whole = "core"
-    has_status = True
-    returns_deleted = True
 
-    def default(self, obj: Object) -> None:
-        child(obj, "spec").setdefault("volumeMode", "Filesystem")
-
-    def prepare_create(self, obj: Object, request: Request) -> None:
-        obj["status"] = {"phase": "Pending"}
-
-    def validate(self, obj: Object, request: Request) -> list[Cause]:
-        spec = obj["spec"]
-        found: list[Cause] = []
-        if not spec.get("accessModes"):
-            found.append(causes.required("spec.accessModes", "at least 1 access mode is required"))
-        modes = ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"]
-        found += [
-            causes.not_supported("spec.accessModes", mode, modes)
-            for mode in spec.get("accessModes") or ()
-            if mode not in modes
-        ]
-        storage = dig(spec, "resources", "requests", "storage")
-        if storage is None:
-            found.append(causes.required("spec.resources[storage]"))
-        elif amount(storage) <= 0:
-            found.append(causes.invalid("spec.resources[storage]", str(storage), "must be greater than zero"))
-        return found
+def _taints(taints: list[Object]) -> Iterator[Cause]:
+    """What is wrong with a node's taints, which are told as metadata's (validateNodeTaints)."""
+    for index, taint in enumerate(taints):
+        at, key, effect = f"metadata.taints[{index}]", taint.get("key") or "", taint.get("effect") or ""
+        yield from (causes.invalid(f"{at}.key", key, text) for text in names.label_key(key))
+        value = taint.get("value") or ""
+        wrong = names.label_value(value)
+        if wrong:
+            yield causes.invalid(f"{at}.value", value, ";".join(wrong))
+        if not effect:
+            yield causes.required(f"{at}.effect")
+        elif effect not in _EFFECTS:
+            yield causes.not_supported(f"{at}.effect", effect, _EFFECTS)
+        if any((it.get("key"), it.get("effect")) == (taint.get("key"), taint.get("effect")) for it in taints[:index]):
+            shown = {"Key": key, "Value": value, "Effect": effect, "TimeAdded": taint.get("timeAdded")}
+            twice = causes.duplicate(at, causes.go_struct(shown))
+            yield replace(twice, message=f"{twice.message}: taints must be unique by key and effect pair")

@@ -35,15 +35,36 @@ class EndpointsStrategy(BuiltinStrategy):
             for key in ("addresses", "notReadyAddresses"):
                 for number, address in enumerate(subset.get(key) or ()):
                     found += network_rules.endpoint_address(address.get("ip") or "", f"{at}.{key}[{number}].ip")
+                    found += _host(address, f"{at}.{key}[{number}]")
             ports = subset.get("ports") or []
             for number, port in enumerate(ports):
-                if len(ports) > 1 and not port.get("name"):
-                    found.append(causes.required(f"{at}.ports[{number}].name"))
+                found += _port_name(port, f"{at}.ports[{number}]", needed=len(ports) > 1)
                 if port["protocol"] not in _PROTOCOLS:
                     found.append(causes.not_supported(f"{at}.ports[{number}].protocol", port["protocol"], _PROTOCOLS))
                 if not 0 < (port.get("port") or 0) < 65536:
                     found.append(causes.invalid(f"{at}.ports[{number}].port", port.get("port"), podspecs.PORT_RANGE))
         return found
+
+
+def _port_name(port: Object, path: str, *, needed: bool) -> Iterator[Cause]:
+    name, protocol = port.get("name") or "", port.get("appProtocol")
+    if needed and not name:
+        yield causes.required(f"{path}.name")
+    elif name:
+        yield from (causes.invalid(f"{path}.name", name, text) for text in names.label(name))
+    if protocol is not None:
+        yield from (causes.invalid(f"{path}.appProtocol", protocol, text) for text in names.label_key(protocol))
+
+
+def _host(endpoint: Object, path: str) -> Iterator[Cause]:
+    """What is wrong with an endpoint's host name and node."""
+    if endpoint.get("hostname"):
+        yield from (
+            causes.invalid(f"{path}.hostname", endpoint["hostname"], t) for t in names.label(endpoint["hostname"])
+        )
+    if endpoint.get("nodeName") is not None:
+        node = endpoint["nodeName"]
+        yield from (causes.invalid(f"{path}.nodeName", node, text) for text in names.subdomain(node))
 
 
 class EndpointSliceStrategy(BuiltinStrategy):
@@ -56,6 +77,8 @@ class EndpointSliceStrategy(BuiltinStrategy):
     def default(self, obj: Object) -> None:
         if obj.get("endpoints") == []:
             obj["endpoints"] = None  # as it comes back from etcd
+        for endpoint in obj.get("endpoints") or ():
+            endpoint.pop("deprecatedTopology", None)  # of v1beta1
         for port in obj.get("ports") or ():
             port.setdefault("name", "")
             port.setdefault("protocol", "TCP")
@@ -69,6 +92,8 @@ class EndpointSliceStrategy(BuiltinStrategy):
             found.append(causes.not_supported("addressType", kind, _ADDRESS_TYPES))
         for index, endpoint in enumerate(obj.get("endpoints") or ()):
             found += _addresses(endpoint.get("addresses") or [], kind, f"endpoints[{index}].addresses")
+            found += _host(endpoint, f"endpoints[{index}]")
+            found += _hints(endpoint.get("hints") or {}, f"endpoints[{index}].hints")
         return found + list(_slice_ports(obj.get("ports") or []))
 
     def spec_changed(self, obj: Object, old: Object) -> bool:
@@ -98,6 +123,19 @@ def _addresses(addresses: list[str], kind: str, path: str) -> list[Cause]:
     return found
 
 
+def _hints(hints: Object, path: str) -> Iterator[Cause]:
+    """What is wrong with the zones and nodes that an endpoint is for."""
+    for key in ("forZones", "forNodes"):
+        seen: set[str] = set()
+        for index, hint in enumerate(hints.get(key) or ()):
+            name = hint.get("name") or ""
+            if name in seen:
+                yield causes.duplicate(f"{path}.{key}[{index}].name", name)
+            seen.add(name)
+            wrong = names.subdomain(name) if key == "forNodes" else names.label_value(name)
+            yield from (causes.invalid(f"{path}.{key}[{index}].name", name, text) for text in wrong)
+
+
 def _slice_ports(ports: list[Object]) -> Iterator[Cause]:
     seen: set[str] = set()
     for index, port in enumerate(ports):
@@ -109,6 +147,11 @@ def _slice_ports(ports: list[Object]) -> Iterator[Cause]:
         seen.add(name)
         if port.get("protocol") not in _PROTOCOLS:
             yield causes.not_supported(f"{at}.protocol", port.get("protocol"), _PROTOCOLS)
+        if port.get("appProtocol") is not None:
+            yield from (
+                causes.invalid(f"{at}.appProtocol", port["appProtocol"], t)
+                for t in names.label_key(port["appProtocol"])
+            )
 
 
 _PROTOCOLS = ["SCTP", "TCP", "UDP"]

@@ -112,19 +112,25 @@ def _traffic(spec: Object, *, outside: bool) -> Iterator[Cause]:
     if spec.get("healthCheckNodePort") and not (spec["type"] == "LoadBalancer" and policy == "Local"):
         text = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"
         yield causes.invalid("spec.healthCheckNodePort", spec["healthCheckNodePort"], text)
+    port = spec.get("healthCheckNodePort")
+    if port and not 0 < port < 65536:
+        yield causes.invalid("spec.healthCheckNodePort", port, PORT_RANGE)
     near = spec.get("trafficDistribution")
-    if near is not None and near not in (supported := ["PreferClose", "PreferSameNode", "PreferSameZone"]):
+    if near is not None and near not in (supported := ["PreferClose", "PreferSameZone", "PreferSameNode"]):
         yield causes.not_supported("spec.trafficDistribution", near, supported)
 
 
 def _families(spec: Object) -> Iterator[Cause]:
+    for index, address in enumerate((spec.get("clusterIPs") or [])[1:], 1):
+        if not is_address(address):
+            yield causes.invalid(f"spec.clusterIPs[{index}]", address, ADDRESS)
     for index, family in enumerate(spec.get("ipFamilies") or ()):
         if family not in {"IPv4", "IPv6"}:
             yield causes.not_supported(f"spec.ipFamilies[{index}]", family, ["IPv4", "IPv6"])
         elif family == "IPv6":
             yield causes.invalid(f"spec.ipFamilies[{index}]", family, "not configured on this cluster")
     policy, known = spec.get("ipFamilyPolicy"), ["PreferDualStack", "RequireDualStack", "SingleStack"]
-    if policy and policy not in known:
+    if policy is not None and policy not in known:
         yield causes.not_supported("spec.ipFamilyPolicy", policy, known)
     elif policy == "RequireDualStack":
         text = "this cluster is not configured for dual-stack services"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from kubesandbox import metadata, names
 from kubesandbox.builtin import network_rules, podspecs
 from kubesandbox.builtin.label_selectors import validate_selector
@@ -71,7 +73,7 @@ def _backend(backend: Object, at: str) -> list[Cause]:
     if service is not None and resource is not None:
         return [causes.invalid(at, "", "cannot set both resource and service backends")]
     if resource is not None:
-        return []
+        return list(_reference(resource, f"{at}.resource"))
     if service is None:
         return [causes.invalid(at, "", "resource or service backend is required")]
     found: list[Cause] = []
@@ -123,6 +125,11 @@ class IngressClassStrategy(BuiltinStrategy):
     checks_whole = "core"
     counts_generations = True
 
+    def default(self, obj: Object) -> None:
+        parameters = dig(obj, "spec", "parameters")
+        if parameters is not None and parameters.get("scope") is None:
+            parameters["scope"] = "Cluster"
+
     def validate(self, obj: Object, request: Request) -> list[Cause]:
         return [*_controller(dig(obj, "spec", "controller") or ""), *_parameters(dig(obj, "spec", "parameters"))]
 
@@ -144,8 +151,31 @@ def _controller(controller: str) -> list[Cause]:
     return [causes.invalid("spec.controller", host, text) for text in names.subdomain(host)]
 
 
-def _parameters(parameters: Object | None) -> list[Cause]:
-    scope = (parameters or {}).get("scope")
-    if scope is None or scope in {"Cluster", "Namespace"}:
-        return []
-    return [causes.not_supported("spec.parameters.scope", scope, ["Cluster", "Namespace"])]
+def _parameters(parameters: Object | None) -> Iterator[Cause]:
+    if parameters is None:
+        return
+    at = "spec.parameters"
+    yield from _reference(parameters, at)
+    scope, namespace = parameters["scope"], parameters.get("namespace")
+    if scope not in {"Cluster", "Namespace"}:
+        yield causes.not_supported(f"{at}.scope", scope, ["Cluster", "Namespace"])
+    elif scope == "Namespace":
+        if namespace is None:
+            yield causes.required(f"{at}.namespace", "`parameters.scope` is set to 'Namespace'")
+        else:
+            yield from (causes.invalid(f"{at}.namespace", namespace, text) for text in names.label(namespace))
+    elif namespace is not None:
+        yield causes.forbidden(f"{at}.namespace", "`parameters.scope` is set to 'Cluster'")
+
+
+def _reference(reference: Object, at: str) -> Iterator[Cause]:
+    """What is wrong with a reference to an object of any kind."""
+    group = reference.get("apiGroup")
+    if group is not None:
+        yield from (causes.invalid(f"{at}.apiGroup", group, text) for text in names.subdomain(group))
+    for key in ("kind", "name"):
+        value = reference.get(key)
+        if not value:
+            yield causes.required(f"{at}.{key}")
+        else:
+            yield from (causes.invalid(f"{at}.{key}", value, text) for text in names.path_segment(value))

@@ -86,6 +86,9 @@ def _spread(constraint: Object, path: str) -> list[Cause]:
         found.append(causes.required(f"{path}.topologyKey", "can not be empty"))
     if when not in {"DoNotSchedule", "ScheduleAnyway"}:
         found.append(causes.not_supported(f"{path}.whenUnsatisfiable", when, ["DoNotSchedule", "ScheduleAnyway"]))
+    domains = constraint.get("minDomains")
+    if domains is not None and domains <= 0:
+        found.append(causes.invalid(f"{path}.minDomains", domains, "must be greater than zero"))
     return found + (validate_selector(selector, f"{path}.labelSelector") if selector else [])
 
 

@@ -52,6 +52,9 @@ class PodStrategy(BuiltinStrategy):
 
     def prepare_create(self, obj: Object, request: Request) -> None:
         spec = obj["spec"]
+        if spec.get("runtimeClassName"):  # the RuntimeClass admission plugin; there are none
+            why = f"pod rejected: RuntimeClass {causes.quote(spec['runtimeClassName'])} not found"
+            raise errors.forbidden("", "pods", obj["metadata"].get("name", ""), why)
         # The ServiceAccount, Priority and DefaultTolerationSeconds admission plugins.
         spec.setdefault("serviceAccountName", "default")
         spec["serviceAccount"] = spec["serviceAccountName"]

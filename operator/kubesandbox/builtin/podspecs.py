@@ -15,7 +15,7 @@ from kubesandbox.builtin.containers import (
     validate_ids,
     validate_seccomp,
 )
-from kubesandbox.builtin.placement import validate_placement
+from kubesandbox.builtin.placement import ADDRESS, is_address, validate_placement
 from kubesandbox.builtin.volumes import validate_volumes
 from kubesandbox.objects import Json, Object, child, dig
 from kubesandbox.schema import causes
@@ -114,13 +114,27 @@ def _default_volume(volume: Object) -> None:
             volume[source].setdefault("defaultMode", 0o644)
     if volume.get("hostPath") is not None:
         volume["hostPath"].setdefault("type", "")
-    for item in dig(volume, "downwardAPI", "items") or ():
-        _default_field_ref(item.get("fieldRef"))
+    _default_items(volume.get("downwardAPI"))
+    claim = dig(volume, "ephemeral", "volumeClaimTemplate", "spec")
+    if claim is not None:
+        claim.setdefault("volumeMode", "Filesystem")
+    if volume.get("iscsi") is not None:
+        volume["iscsi"].setdefault("iscsiInterface", "default")
+    if volume.get("image") is not None:
+        moving = _moving(volume["image"].get("reference") or "")
+        volume["image"].setdefault("pullPolicy", "Always" if moving else "IfNotPresent")
     for source in dig(volume, "projected", "sources") or ():
         if source.get("serviceAccountToken") is not None:
             source["serviceAccountToken"].setdefault("expirationSeconds", 3600)
-        for item in dig(source, "downwardAPI", "items") or ():
-            _default_field_ref(item.get("fieldRef"))
+        _default_items(source.get("downwardAPI"))
+
+
+def _default_items(source: Object | None) -> None:
+    """What items of the downward API stand for where they do not say it."""
+    for item in (source or {}).get("items") or ():
+        _default_field_ref(item.get("fieldRef"))
+        if item.get("resourceFieldRef") is not None:
+            item["resourceFieldRef"].setdefault("divisor", "0")
 
 
 def validate_template(template: Object, path: str, restart: list[str]) -> list[Cause]:
@@ -162,9 +176,28 @@ def validate_spec(spec: Object, path: str) -> list[Cause]:
         supported = ["Never", "PreemptLowerPriority"]
         found.append(causes.not_supported(f"{path}.preemptionPolicy", preemption, supported))
     system = dig(spec, "os", "name")
-    if spec.get("os") is not None and system not in {"linux", "windows"}:
-        found.append(causes.not_supported(f"{path}.os.name", system or "", ["linux", "windows"]))
-    return found
+    if spec.get("os") is not None and not system:
+        found.append(causes.required(f"{path}.os.name"))
+    elif spec.get("os") is not None and system not in {"linux", "windows"}:
+        found.append(causes.not_supported(f"{path}.os", system, ["linux", "windows"]))
+    return found + list(_gates(spec, path))
+
+
+def _gates(spec: Object, path: str) -> Iterator[Cause]:
+    """What is wrong with what holds a pod back from its scheduler, and with its kernel's settings."""
+    seen: set[str] = set()
+    for index, gate in enumerate(spec.get("schedulingGates") or ()):
+        name, at = gate.get("name") or "", f"{path}.schedulingGates[{index}]"
+        yield from (causes.invalid(at, name, text) for text in names.label_key(name))
+        if name in seen:
+            yield causes.duplicate(at, name)
+        seen.add(name)
+    for index, setting in enumerate(dig(spec, "securityContext", "sysctls") or ()):
+        if not setting.get("name"):
+            yield causes.required(f"{path}.securityContext.sysctls[{index}].name")
+    for index, server in enumerate(dig(spec, "dnsConfig", "nameservers") or ()):
+        if not is_address(server):
+            yield causes.invalid(f"{path}.dnsConfig.nameservers[{index}]", server, ADDRESS)
 
 
 def _times(spec: Object, path: str) -> list[Cause]:
@@ -207,7 +240,7 @@ def _pod_security(spec: Object, path: str) -> list[Cause]:
         found.append(causes.invalid(f"{at}.shareProcessNamespace", True, text))
     policy = context.get("fsGroupChangePolicy")
     if policy is not None and policy not in {"OnRootMismatch", "Always"}:
-        found.append(causes.not_supported(f"{at}.fsGroupChangePolicy", policy, ["OnRootMismatch", "Always"]))
+        found.append(causes.not_supported(f"{at}.fsGroupChangePolicy", policy, ["Always", "OnRootMismatch"]))
     return found + validate_seccomp(context.get("seccompProfile"), f"{at}.seccompProfile")
 
 

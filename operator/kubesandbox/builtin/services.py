@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from kubesandbox import errors, metadata, names
-from kubesandbox.builtin import network_rules, podspecs
+from kubesandbox.builtin import network_rules, node_ports, podspecs
 from kubesandbox.builtin.strategy import BuiltinStrategy
 from kubesandbox.objects import Object, child, dig
 from kubesandbox.schema import causes
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from kubesandbox.cluster import Cluster
 
 SERVICE_TYPES = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"]
-NODE_PORTS = range(30000, 32768)
 SERVICE_RANGE = ipaddress.ip_network("10.96.0.0/12")
 
 
@@ -69,10 +68,11 @@ class ServiceStrategy(BuiltinStrategy):
         spec.setdefault("ipFamilies", ["IPv4"])
         spec.setdefault("ipFamilyPolicy", "SingleStack")
         if spec["type"] in {"NodePort", "LoadBalancer"}:
-            _take_node_ports(obj, request.cluster, wanted=spec.get("allocateLoadBalancerNodePorts") is not False)
+            node_ports.allocate(obj, old, request)
 
     def prepare_update(self, obj: Object, old: Object, request: Request) -> None:
         spec, before = obj["spec"], old["spec"]
+        node_ports.keep(spec, before)
         _drop_unneeded(spec, before)
         if spec["type"] == "ExternalName":
             return
@@ -149,6 +149,8 @@ def _drop_unneeded(spec: Object, before: Object) -> None:
                 port.pop("nodePort", None)
     if _accessible(before) and not _accessible(spec):
         _drop_same(spec, before, "externalTrafficPolicy")
+    if node_ports.checks_health(before) and not node_ports.checks_health(spec):
+        _drop_same(spec, before, "healthCheckNodePort")
     if spec["type"] != "LoadBalancer" and before["type"] == "LoadBalancer":
         _drop_same(spec, before, "allocateLoadBalancerNodePorts", "loadBalancerClass")
     if spec["type"] == "ExternalName" and before["type"] != "ExternalName":
@@ -231,33 +233,3 @@ def _claim(spec: Object, obj: Object, old: Object | None, cluster: Cluster) -> N
         return
     cause = causes.invalid("spec.clusterIPs", [address], f"failed to allocate IP {address}: {why}")
     raise errors.invalid("", "Service", obj["metadata"]["name"], [cause])
-
-
-def _take_node_ports(service: Object, cluster: Cluster, *, wanted: bool) -> None:
-    """Check the node ports that were asked for, and hand out the others where they are `wanted`."""
-    meta = service["metadata"]
-    used = {
-        port.get("nodePort")
-        for version in cluster.store.table("", "services").scan()
-        if (version.object["metadata"]["namespace"], version.object["metadata"]["name"])
-        != (meta["namespace"], meta["name"])
-        for port in version.object["spec"].get("ports") or ()
-    }
-    for index, port in enumerate(service["spec"].get("ports") or ()):
-        asked = port.get("nodePort")
-        if not asked:
-            continue
-        at = f"spec.ports[{index}].nodePort"
-        found: list[Cause] = []
-        if asked not in NODE_PORTS:
-            text = "provided port is not in the valid range. The range of valid ports is 30000-32767"
-            found.append(causes.invalid(at, asked, text))
-        elif asked in used:
-            found.append(causes.invalid(at, asked, "provided port is already allocated"))
-        if found:
-            raise errors.invalid("", "Service", meta["name"], found)
-    used |= {port.get("nodePort") for port in service["spec"].get("ports") or ()}
-    free = (number for number in NODE_PORTS if number not in used)
-    for port in service["spec"].get("ports") or ():
-        if wanted and not port.get("nodePort"):
-            port["nodePort"] = next(free)

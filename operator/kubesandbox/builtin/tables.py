@@ -118,7 +118,9 @@ _MODES = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX",
 
 
 def _capacity(obj: Object) -> Cell:
-    return dig(obj, "status", "capacity", "storage") or ""
+    """Of a claim that has its volume; none known is zero."""
+    found: Cell = dig(obj, "status", "capacity", "storage") or "0"
+    return found if dig(obj, "spec", "volumeName") else ""
 
 
 CLAIM: Columns = (

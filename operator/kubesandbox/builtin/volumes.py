@@ -70,6 +70,9 @@ def _source(kind: str, source: Object, path: str) -> list[Cause]:
     if kind in {"secret", "configMap"}:
         for index, item in enumerate(source.get("items") or ()):
             found += _item(item, f"{path}.items[{index}]")
+    if kind == "nfs" and not (source.get("path") or "").startswith("/"):
+        found += [] if source.get("path") else [causes.required(f"{path}.path")]
+        found.append(causes.invalid(f"{path}.path", source.get("path") or "", "must be an absolute path"))
     if kind == "projected":
         found += _projected(source, path)
     if kind == "hostPath":

@@ -199,6 +199,7 @@ _ZERO_JOB: JSON = {"template": _ZERO_TEMPLATE}
 #: Structs that Go writes even if they are empty. Nobody owns one as such just because an object was created.
 _ZERO: dict[tuple[str, str], JSON] = {
     ("", "Event"): {"involvedObject": {}, "source": {}, "firstTimestamp": None, "lastTimestamp": None},
+    ("", "PersistentVolumeClaim"): {"spec": {"resources": {}}, "status": {}},
     ("", "Pod"): {"spec": {"containers": None}, "status": {}},
     ("", "Service"): {"spec": {}, "status": {"loadBalancer": {}}},
     ("apps", "DaemonSet"): {
@@ -222,7 +223,6 @@ _ZERO: dict[tuple[str, str], JSON] = {
             ("", "Namespace"),
             ("", "Node"),
             ("", "PersistentVolume"),
-            ("", "PersistentVolumeClaim"),
             ("", "ReplicationController"),
             ("", "ResourceQuota"),
             ("apiextensions.k8s.io", "CustomResourceDefinition"),

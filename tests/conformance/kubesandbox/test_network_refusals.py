@@ -44,11 +44,6 @@ REFUSED = [
         "Forbidden: may not be used when `type` is 'ClusterIP'",
     ),
     (
-        service(type="NodePort", ports=[{"port": 80, "nodePort": 80}]),
-        "spec.ports[0].nodePort",
-        "Invalid value: 80: provided port is not in the valid range. The range of valid ports is 30000-32767",
-    ),
-    (
         service(clusterIP="1.2.3.4"),
         "spec.clusterIPs",
         (
@@ -98,7 +93,6 @@ REFUSED = [
         "spec.completions",
         "Required value: when completion mode is Indexed",
     ),
-    (job(manualSelector=True), "spec.selector", "Required value"),
 ]
 
 

@@ -18,7 +18,7 @@ from kubesandbox import kubeconfig
 from kubesandbox.assembly import Options, Sandbox
 
 NAMES = ("core", "custom", "workloads", "watch", "discovery")
-BEYOND = ("core", "definitions", "custom", "workloads", "watch", "refusals", "tables", "odd")
+BEYOND = ("core", "definitions", "custom", "workloads", "watch", "refusals", "rarer", "tables", "odd")
 SESSIONS = ("kubectl", "beyond/kubectl", "beyond/explain")
 KUBECTL = shutil.which("kubectl")
 
