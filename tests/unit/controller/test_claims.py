@@ -51,3 +51,13 @@ def test_bad_credentials_hold_nothing() -> None:
     claims = Claims()
     claims.recall(A, connector("False", phoneNumber={"sid": "PN1"}))
     assert claims.take(B, ["AC/PN1"]) == {}
+
+
+def test_a_connector_of_a_service_alone_holds_the_service_again_after_a_restart() -> None:
+    claims, service = Claims(), "MG" + "1" * 32
+    found = connector(channels=[{"channel": "SMS", "sid": service, "reason": "Connected"}])
+    claims.recall(A, found)
+    assert claims.holds(A) == frozenset()  # with a number it is that which is held, and the status names it elsewhere
+    alone = found.spec.model_copy(update={"from_number": None, "messaging_service_sid": service})
+    claims.recall(A, found.model_copy(update={"spec": alone}))
+    assert claims.holds(A) == {f"AC/{service}"}

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from tests.unit.reconcile.samples import connector
 
-from switchboard.controller.credentials import CredentialsBook
+from switchboard.controller.credentials import CredentialsBook, problem_of
 from switchboard.controller.secrets import SecretReader
 from switchboard.kube.errors import NotFound
+from switchboard.providers.errors import AccountUnusableError, ProviderError, UnavailableError
 from switchboard.providers.twilio.credentials import Credentials
-from switchboard.reconcile.outcome import Problem
+from switchboard.reconcile.outcome import Mend, Problem
 
 SID, TOKEN = "AC" + "0a" * 16, "0b" * 16
 
@@ -106,3 +107,20 @@ async def test_a_secret_is_read_again_only_when_its_version_is_another() -> None
     reader.seen(api.secret["metadata"])
     assert usable(await book.of(connector())).auth_token == "new"
     assert api.reads == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "mend"),
+    [
+        (UnavailableError("Twilio does not answer.", reason="X"), "TwilioUnavailable", Mend.WAIT),
+        (AccountUnusableError("The account is suspended.", reason="X"), "AccountSuspended", Mend.PERSON),
+        (ProviderError("No.", reason="X", status=401), "CredentialsInvalid", Mend.PERSON),
+        (ProviderError("No.", reason="X", status=403), "CredentialsInvalid", Mend.PERSON),
+        (ProviderError("No.", reason="X", status=404), "CredentialsInvalid", Mend.PERSON),
+        (ProviderError("No.", reason="X", status=400), "Rejected", Mend.PERSON),
+    ],
+)
+def test_what_twilio_refused_is_told_by_who_mends_it(error: ProviderError, reason: str, mend: Mend) -> None:
+    found = problem_of(error, "twilio")
+    assert (found.reason, found.mend) == (reason, mend)
+    assert ("in the Secret twilio" in found.message) is (reason == "CredentialsInvalid")

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from switchboard.controller.queue import Key
+from switchboard.controller.secrets import SecretReader
 from switchboard.controller.store import Store
 from switchboard.controller.watches import Watches
-from switchboard.kube.client import Listing, Synced
+from switchboard.kube.client import Changed, Listing, Synced
 from switchboard.kube.errors import Unavailable
-from switchboard.kube.resources import AGENT_REVISIONS, DEPLOYMENTS, Object, ResourceType
+from switchboard.kube.resources import AGENT_REVISIONS, DEPLOYMENTS, TWILIO_CONNECTORS, Object, ResourceType
 from switchboard.reconcile.workloads import ANNOTATION_SECRETS
 from switchboard.settings import OperatorSettings
 
@@ -117,3 +118,40 @@ async def test_one_object_that_cannot_be_understood_hides_no_other(caplog: pytes
     broken["status"] = {"replicas": "many"}
     assert await heard(broken, labelled()) == [Key("Agent", "a", "support")]
     assert [it.__dict__["object"] for it in caplog.records] == ["Deployment/a/broken"]
+
+
+def labelled_secret(name: str, version: str = "1") -> Object:
+    return {"metadata": {"name": name, "namespace": "a", "uid": name, "resourceVersion": version}}
+
+
+async def test_a_secret_that_went_or_changed_while_nobody_watched_leads_to_who_refers_to_it() -> None:
+    found: list[Key] = []
+    store = Store()
+    for name in ("kept", "changed", "gone"):
+        metadata = {"name": f"sms-{name}", "namespace": "a", "uid": name, "resourceVersion": "1"}
+        store.put(TWILIO_CONNECTORS, {"metadata": metadata, "spec": {"credentials": {"secretRef": {"name": name}}}})
+    listings = [
+        Synced([labelled_secret(name) for name in ("kept", "changed", "gone")], "1"),
+        Synced([labelled_secret("kept"), labelled_secret("changed", "2")], "2"),
+        Changed("MODIFIED", labelled_secret("kept", "3")),
+        Changed("MODIFIED", labelled_secret("kept", "3")),
+        Changed("DELETED", labelled_secret("changed", "4")),
+    ]
+    heard: list[list[str]] = []
+
+    async def watch(*_: Any, **__: Any) -> Any:
+        for listing in listings:
+            found.clear()
+            yield listing
+            heard.append(sorted(key.name for key in found))
+
+    api = SimpleNamespace(watch=watch)
+    parts = context(api=api, store=store, secrets=SecretReader(api), enqueue=found.append)  # type: ignore[arg-type]
+    await Watches(parts)._watch_secrets("a")
+    assert heard == [
+        ["sms-changed", "sms-gone", "sms-kept"],
+        ["sms-changed", "sms-gone"],
+        ["sms-kept"],
+        [],
+        ["sms-changed"],
+    ]

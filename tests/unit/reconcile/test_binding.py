@@ -87,3 +87,8 @@ def test_what_is_no_url_is_said_and_breaks_nothing(url: str) -> None:
     ):
         assert isinstance(found, Problem)
         assert found.reason == "HostNotAllowed"
+
+
+def test_without_an_address_of_its_own_twilio_is_asked_where_the_operator_says_or_at_its_own_hosts() -> None:
+    assert base_url(connector(), "http://egress.gateways/", []) == "http://egress.gateways"
+    assert base_url(connector(), None, []) == ""
