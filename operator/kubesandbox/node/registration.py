@@ -23,6 +23,7 @@ LEASE_SECONDS = 40
 RENEW_SECONDS = 10.0
 STATUS_SECONDS = 300.0
 JOIN_SECONDS = 30.0
+REMOVE_SECONDS = 2.0
 PROMISED = 64
 """How many times the machine's cores and memory a node offers: requests, which schedulers count, reserve nothing."""
 LABEL = "kubesandbox.dev/runtime"
@@ -130,10 +131,17 @@ class Registration:
                 log.debug("heartbeat failed: %s", error)
 
     async def remove(self) -> None:
-        """Delete the Node, so that its pods are given to others at once. Best effort, for at most two seconds."""
-        with contextlib.suppress(ApiError, aiohttp.ClientError, TimeoutError, OSError):
-            async with asyncio.timeout(2):
-                await self._client.delete(NODES, "", self._node.name, uid=self._uid)
+        """Delete the Node, so that its pods are given to others at once. For at most two seconds."""
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError, OSError):
+            async with asyncio.timeout(REMOVE_SECONDS):
+                while True:
+                    try:
+                        await self._client.delete(NODES, "", self._node.name, uid=self._uid)
+                    except ApiError as error:
+                        if error.conflict or error.code == 429 or error.code >= 500:
+                            await asyncio.sleep(0.1)
+                            continue
+                    break
 
     async def _refuse_twin(self) -> None:
         """Two nodes of one name would both run its pods: refuse if the other one's kubelet still answers."""
