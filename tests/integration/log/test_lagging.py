@@ -32,7 +32,7 @@ async def resources(cluster: Any) -> AsyncIterator[World]:
 def deaf(log: ConversationLog, *kinds: ResourceType) -> Iterator[None]:
     """What its watches bring (of these kinds) comes later; what it asks for itself it knows at once."""
     index, late = log._index, list[Any]()  # type: ignore[attr-defined]
-    put, gone, watching = index.put, index.gone, log._tasks[: len(WATCHED)]  # type: ignore[attr-defined]
+    watching = log._tasks[: len(WATCHED)]  # type: ignore[attr-defined]
 
     def later(call: Any) -> Any:
         def now_or_later(*arguments: Any) -> None:
@@ -43,7 +43,8 @@ def deaf(log: ConversationLog, *kinds: ResourceType) -> Iterator[None]:
 
         return now_or_later
 
-    with mock.patch.multiple(index, put=later(put), gone=later(gone), hear=mock.DEFAULT):
+    news = ("put", "gone", "sync")
+    with mock.patch.multiple(index, **{name: later(getattr(index, name)) for name in news}, hear=mock.DEFAULT):
         yield
     for call, arguments in late:
         call(*arguments)
