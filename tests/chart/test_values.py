@@ -136,3 +136,59 @@ def test_helm_finds_nothing_to_complain_of() -> None:
     worst = [it for it in report["messages"] if it["severity"] > 1]
     assert not worst
     assert not report["errors"]
+
+
+HARMLESS = {
+    "imagePullSecrets",
+    *(
+        f"operator.{it}"
+        for it in ("extraEnv", "podLabels", "podAnnotations", "nodeSelector", "tolerations", "affinity")
+    ),
+    *(f"operator.{it}" for it in ("topologySpreadConstraints", "resources.requests", "resources.limits", "runAsUser")),
+    "serviceAccount.annotations",
+    *(f"networkPolicy.{it}" for it in ("apiServerCIDRs", "metricsFrom", "extraEgress")),
+    *(f"networkPolicy.webhooks.{it}" for it in ("namespaces", "from", "databasePorts", "databaseTo", "extraEgress")),
+    *(f"metrics.{it}.labels" for it in ("serviceMonitor", "podMonitor", "prometheusRule", "dashboard")),
+}
+"""Values that may be left blank in a file: none are then meant."""
+
+
+def _blanked(values: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        inner = f"{path}.{name}" if path else name
+        yield inner, value
+        if isinstance(value, dict) and inner != "operator.resources" and name != "labels":
+            yield from _blanked(value, inner)
+
+
+def _nested(path: str, value: Any) -> dict[str, Any]:
+    for name in reversed(path.split(".")):
+        value = {name: value}
+    return dict(value)
+
+
+def _merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    both = {key: _merged(one[key], other[key]) for key in one.keys() & other.keys() if isinstance(one[key], dict)}
+    return {**one, **other, **both}
+
+
+def test_a_value_that_is_left_blank_is_refused_by_its_name_where_a_default_would_be_lost() -> None:
+    """A key without a value is null, and Helm takes what is null out of the defaults."""
+    defaults = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))
+    paths = [
+        path for path, value in _blanked(defaults) if value != "" and path not in {*HARMLESS, "operator.resources"}
+    ]
+    assert len(paths) > 50
+    for path in paths:
+        assert f"missing property '{path.rpartition('.')[2]}'" in _refusal(_nested(path, None))
+
+
+def test_what_may_be_left_blank_is_none() -> None:
+    switched_on = {"metrics": {kind: {"enabled": True} for kind in ("serviceMonitor", "podMonitor", "prometheusRule")}}
+    switched_on["networkPolicy"] = {"enabled": True}
+    blank = empty = switched_on
+    defaults = dict(_blanked(yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))))
+    for path in HARMLESS - {"operator.runAsUser", "operator.resources.requests", "operator.resources.limits"}:
+        blank = _merged(blank, _nested(path, None))
+        empty = _merged(empty, _nested(path, type(defaults[path])()))
+    assert render(blank) == render(empty)
