@@ -325,3 +325,19 @@ def test_a_repair_tells_what_stood_there_without_its_secrets(url: str, was: str)
     assert (told.reason, told.type) == ("WebhookRepaired", "Warning")
     assert f"changed to {was}" in told.message
     assert "pass" not in told.message
+
+
+def test_while_twilio_says_nothing_what_stood_there_is_still_told_to_stand() -> None:
+    stood = {"type": "WebhookRegistered", "status": "True", "reason": "Registered", "message": "There."}
+    status = {**REGISTERED, "conditions": [*REGISTERED["conditions"], {**stood, "lastTransitionTime": NOW.isoformat()}]}
+    away = seen(account=Problem("TwilioUnavailable", "…", Mend.WAIT))
+    told = conditions(decide(connector(status=status), away, NOW))
+    assert told["WebhookRegistered"] == ("True", "Registered", "There.")
+    assert told["Ready"][:2] == ("Unknown", "TwilioUnavailable")
+
+
+def test_a_channel_that_is_not_connected_gives_the_connectors_reason() -> None:
+    unbound: Any = decide(connector(), seen(binding=UNBOUND), NOW).status["channels"]
+    assert [it["reason"] for it in unbound] == ["AgentNotBound"]
+    asked: Any = decide(connector(), SEEN, NOW).status["channels"]
+    assert [it["reason"] for it in asked] == ["Checking"]

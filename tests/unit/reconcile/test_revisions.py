@@ -122,6 +122,19 @@ def test_the_old_one_serves_until_the_new_one_is_available() -> None:
     assert ready.live == "support-v2"
 
 
+def test_while_nothing_is_live_another_one_that_is_ready_serves_until_the_wanted_one_does() -> None:
+    one, two = revision("support-v1", **script("one")), revision("support-v2", age=1, **script("two"))
+    result = decide(known(one, two, v1=READY, v2=STARTING), template("two", name="v2"))
+    assert (result.desired, result.live, result.run) == ("support-v2", "support-v1", ("support-v1", "support-v2"))
+    assert decide(known(one, two, v1=STARTING, v2=STARTING), template("two", name="v2")).live is None
+
+
+def test_what_is_yet_to_be_saved_is_not_run() -> None:
+    one = revision("support-v1", **script("one"))
+    result = decide(known(one, v1=READY, live="support-v1"), template("two", name="v2"))
+    assert (result.create, result.desired, result.run) == ("support-v2", "support-v2", ("support-v1",))
+
+
 def test_a_missing_pin_leaves_the_live_one() -> None:
     one = revision("support-v1", **script("one"))
     result = decide(known(one, v1=READY, live="support-v1"), template("one", name="v1"), pin="support-v9")
