@@ -114,17 +114,19 @@ async def test_what_has_a_name_that_we_need_stays_and_the_agent_waits_until_it_i
 
 
 async def test_what_only_goes_with_ours_and_is_controlled_by_nobody_stays(desk: Any) -> None:
-    await desk.agent(connectors=(), template={"name": "v1"})
-    agent = await desk.agent_says("Serving")
+    missing = {"name": "test:echo", "instructionsFrom": {"configMapRef": {"name": "prompts", "key": "system"}}}
+    await desk.agent(connectors=(), template={"engine": {"model": missing}})
+    agent = await desk.agent_says("InstructionsMissing")
     owner = {
         "apiVersion": "switchboard.dev/v1alpha1",
         "kind": "Agent",
         "name": "support",
         "uid": agent["metadata"]["uid"],
     }
-    made = await make(desk, by_hand(desk, resources.CONFIG_MAPS, "support-v2", labels=LABELS, ownerReferences=[owner]))
-    await desk.agent(connectors=(), template={"name": "v2"})
-    assert "ConfigMap support-v2" in condition(await desk.agent_says("NameTaken"), "Ready")["message"]
+    service = by_hand(desk, resources.SERVICES, "support-webhook", labels=LABELS, ownerReferences=[owner])
+    made = await make(desk, service)
+    await desk.agent(connectors=(), template={"name": "v1"})
+    assert "Service support-webhook" in condition(await desk.agent_says("NameTaken"), "Ready")["message"]
     await survived(desk, made)
 
 
