@@ -322,6 +322,18 @@ async def _refused(log: ConversationLog, database: World) -> bool:
     return False
 
 
+async def test_connections_that_were_dropped_while_they_rested_are_not_taken_again(database: World) -> None:
+    connections = database.log._database  # type: ignore[attr-defined]
+    async with connections.connection(recording=True), connections.connection(recording=True):
+        pass
+    connections._terminate_resting()
+    assert (await database.log.record(database.inbound("after"))).stored
+    async with connections.connection(recording=True), connections.connection(recording=True):
+        pass
+    connections._terminate_resting()
+    await database.log.close()
+
+
 async def test_a_server_that_is_no_primary_any_more_is_left_for_the_one_that_is(database: World) -> None:
     """Connections go on, and can only read; new ones lead to the new primary."""
     log, backend = database.log, cast("OnPostgres", database.backend)

@@ -177,6 +177,7 @@ class Database:
         self.answers = True
 
     def _terminate_resting(self) -> None:
+        self._recorders.clear()  # their pool takes back what was terminated, and no call of theirs works any more
         for process, connection in list(self._opened.items()):
             if process not in self._used:
                 connection.terminate()
