@@ -141,7 +141,7 @@ async def test_conversations_outlive_their_agent_and_go_on_with_the_next(custome
     await customer.connected()
     assert await customer.ask("order 2") == "Order 2 is on its way."
     await answered(customer, 2)
-    await whole(customer, CONVERSATIONS, lambda found: [it.get("status", {}).get("messages") for it in found] == [4])
+    await _counted(customer, 4)
 
 
 async def test_a_stranger_is_let_in_from_the_command_line(tenant: Any) -> None:
@@ -189,6 +189,7 @@ async def test_an_operator_that_is_killed_is_not_missed_and_changes_nothing_when
     await customer.product.operator.ended()
     assert await customer.ask("order 2") == "Order 2 is on its way."
     await answered(customer, 2)
+    await _counted(customer, 4)
     before = await _versions(customer)
     asked = len(await control.requests())
     await customer.product.restart_operator()
@@ -201,6 +202,13 @@ async def test_an_operator_that_is_killed_is_not_missed_and_changes_nothing_when
     requests = [it for it in (await control.requests())[asked:] if it.account == customer.account]
     assert requests, "the connector was looked at"
     assert {it.method for it in requests} == {"GET"}
+
+
+async def _counted(customer: Any, messages: int) -> None:
+    """Returns once the conversation says how many messages it has: that is written after them."""
+    await whole(
+        customer, CONVERSATIONS, lambda found: [it.get("status", {}).get("messages") for it in found] == [messages]
+    )
 
 
 async def _told(customer: Any) -> None:
