@@ -147,9 +147,8 @@ class Discovery:
             return None
         resources = [entry for kind in sorted(kinds, key=lambda k: k.plural) for entry in _plain(kind)]
         group_version = f"{group}/{version}" if group else version
-        body: Object = {"kind": "APIResourceList", "groupVersion": group_version, "resources": resources}
-        if group:
-            body["apiVersion"] = "v1"
+        head: Object = {"kind": "APIResourceList", **({"apiVersion": "v1"} if group else {})}
+        body = {**head, "groupVersion": group_version, "resources": resources}
         return answer(orjson.dumps(body), how)
 
     def _aggregated(self, groups: list[str], how: Accepted) -> Answer:

@@ -16,7 +16,7 @@ from kubesandbox.kinds import Kind, Subresource
 from kubesandbox.listing import matcher
 from kubesandbox.metadata import json_type
 from kubesandbox.negotiation import YAML, Accepted, check_router, not_streamed
-from kubesandbox.objects import Object, clone
+from kubesandbox.objects import Json, Object, clone
 from kubesandbox.options import ListOptions, apply_to, list_options, truth, unparsed, write_options
 from kubesandbox.paths import RequestInfo
 from kubesandbox.reviews import ReviewStrategy
@@ -322,7 +322,8 @@ def _encoders(kind: Kind, how: Accepted, include: str) -> tuple[watch.Encoder, w
             obj = watch.bookmark_object(kind.kind, kind.api_version, revision, initial=initial)
             meta = {"resourceVersion": str(revision)}
             body = tables.table([], columns, include, meta, headers=headers[0], version=how.version)
-            body["rows"] = [{"cells": [None for _ in columns], "object": tables.partial(obj, how.version)}]
+            cells: list[Json] = ["" if kind.strategy.custom else None, *(None for _ in columns[1:])]  # it has no name
+            body["rows"] = [{"cells": cells, "object": tables.partial(obj, how.version)}]
             headers[0] = False
             return watch.line("BOOKMARK", orjson.dumps(body))
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from kubesandbox.builtin.strategy import BuiltinStrategy
 from kubesandbox.kinds import Kind
-from kubesandbox.tables import Column, Columns
+from kubesandbox.tables import AGE, CREATED_AT, NAME, Column, Columns
 
 READS = ("get", "list", "watch")
 
@@ -20,12 +20,12 @@ def _columns(text: str) -> Columns:
     for entry in text.split(", "):
         name, _, rest = entry.partition(":")
         kind, _, priority = rest.partition(":")
-        found.append(Column(name, lambda obj: None, kind or "string", int(priority or 0), _format(name)))
+        made = _COMMON.get(name) or Column(name, lambda obj: None, kind or "string", int(priority or 0))
+        found.append(made)
     return tuple(found)
 
 
-def _format(name: str) -> str:
-    return "name" if name == "Name" else ""
+_COMMON = {column.name: column for column in (NAME, AGE, CREATED_AT)}
 
 
 _CONTAINERS = "Containers::1, Images::1"

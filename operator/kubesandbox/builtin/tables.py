@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kubesandbox.ages import since
 from kubesandbox.builtin import network_tables, workload_tables
 from kubesandbox.builtin.columns import NONE, path
@@ -81,7 +83,7 @@ EVENT: Columns = (
     Column("Message", lambda obj: (obj.get("message") or "").strip()),
     Column("First Seen", lambda obj: since(obj.get("firstTimestamp") or obj.get("eventTime")), priority=1),
     path("Count", "count", default=1, priority=1),
-    Column("Name", lambda obj: obj["metadata"]["name"], priority=1),
+    replace(NAME, priority=1),
 )
 
 

@@ -55,6 +55,9 @@ class DefinitionStrategy(BuiltinStrategy):
             found.setdefault("singular", found["kind"].lower())
             found.setdefault("listKind", f"{found['kind']}List")
         spec.setdefault("conversion", {"strategy": "None"})
+        status = obj.get("status")
+        if isinstance(status, dict) and not status.get("storedVersions"):
+            status["storedVersions"] = [it["name"] for it in spec.get("versions") or () if it.get("storage")]
 
     def prepare_create(self, obj: Object, request: Request) -> None:
         spec = obj.get("spec") or {}
