@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, contextmanager
+from datetime import timedelta
 from typing import Any
 from unittest import mock
 
@@ -297,6 +298,36 @@ async def test_who_was_let_in_while_another_pod_made_room_is_answered(resources:
     assert "let me in" in [message.body for message in (await resources.claimed()).messages]
 
 
+async def test_a_conversation_that_went_after_its_messages_is_not_made_again_by_who_hears_of_them_later(
+    resources: World,
+) -> None:
+    other = await resources.another()
+    name = await resources.told("old", state="Ignored")
+    await resources.log.settled()  # type: ignore[attr-defined]
+    await resources.seen()
+    await resources.advance(3600)
+    with deaf(other, MESSAGES):
+        assert await resources.log.expire(await resources.now()) == 2
+        await knows(resources, other, CONVERSATIONS)
+        other._projection.soon(name)  # type: ignore[attr-defined]
+        await other.settled()  # type: ignore[attr-defined]
+    assert await objects(resources, CONVERSATIONS) == set()
+    await resources.seen()
+    assert other._index.threads == {}  # type: ignore[attr-defined]
+
+
+async def test_a_conversation_that_alone_was_deleted_is_made_again(resources: World) -> None:
+    name = await resources.told("here", state="Ignored")
+    await resources.log.settled()  # type: ignore[attr-defined]
+    store = resources.backend
+    assert isinstance(store, on_cluster.OnCluster)
+    await store.api.delete(CONVERSATIONS, name, store.namespace)
+    await resources.seen()
+    resources.log._projection.soon(name)  # type: ignore[attr-defined]
+    await resources.log.settled()  # type: ignore[attr-defined]
+    assert await objects(resources, CONVERSATIONS) == {name}
+
+
 async def test_who_was_let_in_while_another_pod_held_what_came_next_is_answered(resources: World) -> None:
     other = await resources.another()
     name = await resources.told("let me in", state="Held")
@@ -325,3 +356,36 @@ async def test_what_two_pods_expire_at_once_is_counted_once_and_all_goes(resourc
         assert await other.expire(before, limit=4) == 0
     assert [await objects(resources, resource) for resource in kinds] == [set(), set(), set()]
     assert not other._index.messages  # type: ignore[attr-defined]
+
+
+async def test_an_execution_that_changed_when_it_was_to_go_goes_the_next_time_with_its_messages(
+    resources: World,
+) -> None:
+    store, log = resources.backend, resources.log
+    assert isinstance(store, on_cluster.OnCluster)
+    await finished(resources, "question", CONTACT)
+    await resources.advance(3600)
+    await resources.seen()
+    kinds = (MESSAGES, EXECUTIONS, CONVERSATIONS)
+    there = [await objects(resources, resource) for resource in kinds]
+    (execution,) = there[1]
+    with deaf(log, EXECUTIONS):
+        await store.api.merge_patch(EXECUTIONS, execution, store.namespace, {"metadata": {"annotations": {"a": "b"}}})
+        assert await log.expire(await resources.now()) == 0
+    assert [await objects(resources, resource) for resource in kinds] == there
+    assert await resources.expired(await resources.now()) == [4]
+    assert [await objects(resources, resource) for resource in kinds] == [set(), set(), set()]
+
+
+async def test_an_execution_that_is_all_that_is_left_goes_when_its_time_is_over(resources: World) -> None:
+    store = resources.backend
+    assert isinstance(store, on_cluster.OnCluster)
+    await finished(resources, "question", CONTACT)
+    for resource in (MESSAGES, CONVERSATIONS):
+        for name in await objects(resources, resource):
+            await store.api.delete(resource, name, store.namespace)
+    await resources.seen()
+    before = await resources.now()
+    assert await resources.expired(before - timedelta(hours=1)) == []
+    assert await resources.expired(before) == [1]
+    assert await objects(resources, EXECUTIONS) == set()

@@ -88,9 +88,7 @@ class Projection:
                 pass
 
     async def _project(self, thread: Thread) -> None:
-        first = next((kept for kept in thread.messages if kept.record.direction == "Inbound"), None)
-        if thread.conversation is None and first is not None:
-            await self._store.create(CONVERSATIONS, revived_conversation(self._store.namespace, first))
+        await self._revive(thread)
         for message in thread.orphans():
             await self._end_orphan(message)
         written = [
@@ -107,6 +105,17 @@ class Projection:
             written.append(await self._store.patch(CONVERSATIONS, thread.name, kept.version, {"status": patch}))
         if not all(written):
             self.soon(thread.name)  # somebody wrote before us, and not what we would have
+
+    async def _revive(self, thread: Thread) -> None:
+        """Makes its Conversation again if somebody deleted it. If its messages went first, as where another pod made
+        room, and were not heard of yet, it stays gone: else it would be there without any."""
+        while thread.conversation is None:
+            first = next((kept for kept in thread.messages if kept.record.direction == "Inbound"), None)
+            if first is None:
+                return
+            if await self._store.refresh(MESSAGES, first.record.name):
+                await self._store.create(CONVERSATIONS, revived_conversation(self._store.namespace, first))
+                return
 
     async def _end_orphan(self, message: KeptMessage) -> None:
         """A message whose execution was deleted had been answered, for only ended ones are. One that the watch has not

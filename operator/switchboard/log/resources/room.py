@@ -99,13 +99,17 @@ class Room:
         for execution in list(thread.executions):
             if gone >= limit:
                 return gone
-            gone += bool(await self._store.delete(EXECUTIONS, execution.record.name, execution.version))
+            deleted = await self._store.delete(EXECUTIONS, execution.record.name, execution.version)
+            if deleted is False:
+                return gone  # it has changed meanwhile: without its messages it would stay, or its answer be sent again
+            gone += bool(deleted)
         for message in list(thread.messages):
             if gone >= limit:
                 return gone
             gone += bool(await self._store.delete(MESSAGES, message.record.name, message.version))
         # Who sent STOP stays known for ever.
-        if thread.conversation is not None and not thread.messages and not thread.opted_out:
+        left = thread.messages or thread.executions
+        if thread.conversation is not None and not left and not thread.opted_out:
             gone += bool(await self._store.delete(CONVERSATIONS, thread.name, thread.conversation.version))
         return gone
 

@@ -168,10 +168,13 @@ class Thread:
 
     def ended_at(self) -> datetime | None:
         """When its latest message was, which need not be the last: one that was missed is found later. Without any,
-        when it was opened."""
+        when it was opened; where that is gone too, when its latest turn ended."""
         if self._messages:
             return max(message.record.time for message in self._messages.values())
-        return self.conversation.record.created if self.conversation else None
+        if self.conversation:
+            return self.conversation.record.created
+        turns = (execution.record for execution in self._executions.values())
+        return max((turn.end_time or turn.start_time for turn in turns), default=None)
 
     @property
     def opted_out(self) -> bool:
