@@ -51,8 +51,8 @@ class PatientApi(KubeApi):
                 lost = lost or (isinstance(error, Unavailable) and REFUSED not in str(error))
                 if not _may_repeat(method, options, error):
                     found = await self._conflicting(path)
-                    if lost and found and _says(found, body):
-                        return found  # an earlier try wrote it; its answer was lost
+                    if lost and (_says(found, body) if found else method == "DELETE"):
+                        return found  # an earlier try wrote or deleted it; its answer was lost
                     if not _is_wanted(found, body):
                         raise
                 await asyncio.sleep(error.retry_after or min(LONGEST_PAUSE, 0.05 * 2**attempt))

@@ -44,9 +44,9 @@ class Hostility:
         if draw < FAILED + THROTTLED + CONFLICT and info.verb in _WRITES and not info.subresource:
             raise errors.conflict(kind.group, kind.plural, info.name, errors.MODIFIED)
 
-    def after(self, info: RequestInfo) -> None:
-        """Lose an answer now and then: what was asked for has been done all the same."""
-        if info.verb in _WRITES and self._answers.random() < LOST:
+    def after(self, info: RequestInfo, status: int) -> None:
+        """Lose an answer now and then: what was asked for has been done all the same. A refusal is not lost."""
+        if info.verb in _WRITES and status < 400 and self._answers.random() < LOST:
             raise errors.internal_error("etcdserver: request timed out")
 
     def watch_end(self) -> End:

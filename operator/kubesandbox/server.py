@@ -75,7 +75,7 @@ class ApiServer:
             hostility.before(kind, info)
         answer = await self._resources.handle(kind, info, request, user)
         if hostility:
-            hostility.after(info)
+            hostility.after(info, answer.status)
         return answer
 
     def _no_resource(self, request: HttpRequest) -> Answer:

@@ -28,14 +28,17 @@ READINESS = {"httpGet": {"path": "/", "port": "http"}, "periodSeconds": 1}
 SERVER = {
     "ports": [{"name": "http", "containerPort": 8080}],
     "readinessProbe": READINESS,
-    # Endpoints and routers learn of a pod's end a moment after it began: what serves goes on for that moment.
-    "lifecycle": {"preStop": {"exec": {"command": ["sleep", "1"]}}},
 }
+MOMENT, LONG_MOMENT = 1, 8  # seconds: on a hostile cluster two watches after another are late by up to 2 each, or end
 GENTLE = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
 
 
-async def serve(world: World, name: str = "web", replicas: int = 2) -> None:
-    await world.deployment(name, PYTHON_SERVER, container=SERVER, replicas=replicas, strategy=GENTLE)
+async def serve(world: World, name: str = "web", replicas: int = 2, moment: int = MOMENT) -> None:
+    # Endpoints and routers learn of a pod's end a moment after it began: what serves goes on for that moment.
+    container = {**SERVER, "lifecycle": {"preStop": {"exec": {"command": ["sleep", str(moment)]}}}}
+    await world.deployment(
+        name, PYTHON_SERVER, container=container, grace=moment + 4, replicas=replicas, strategy=GENTLE
+    )
     port = {"name": "http", "port": 80, "targetPort": "http"}
     await world.create(SERVICES, name, spec={"selector": {"app": name}, "ports": [port]})
 
@@ -63,8 +66,8 @@ async def test_a_deployment_becomes_available_and_says_so_as_the_real_controller
         assert (owner_of(pod) or {})["uid"] == replica_set["metadata"]["uid"]
 
 
-async def test_a_rolling_update_has_no_moment_without_service(world: World) -> None:
-    await serve(world)
+async def test_a_rolling_update_has_no_moment_without_service(world: World, hostile: list[str]) -> None:
+    await serve(world, moment=LONG_MOMENT if hostile else MOMENT)
     path = {"path": "/", "pathType": "Prefix", "backend": {"service": {"name": "web", "port": {"name": "http"}}}}
     host = f"{world.namespace}.example.com"
     await world.create(INGRESSES, "web", spec={"rules": [{"host": host, "http": {"paths": [path]}}]})

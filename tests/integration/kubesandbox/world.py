@@ -112,12 +112,12 @@ class World:
         return await self.create(PODS, name, spec=whole)
 
     async def deployment(
-        self, name: str, command: list[str], *, container: Object | None = None, **spec: object
+        self, name: str, command: list[str], *, container: Object | None = None, grace: int = 5, **spec: object
     ) -> Object:
         body = {"name": "main", "image": "none", "command": command, "env": [POD_IP], **(container or {})}
         template = {
             "metadata": {"labels": {"app": name}},
-            "spec": {"containers": [body], "terminationGracePeriodSeconds": 5},
+            "spec": {"containers": [body], "terminationGracePeriodSeconds": grace},
         }
         whole = {"selector": {"matchLabels": {"app": name}}, "template": template, **spec}
         return await self.create(DEPLOYMENTS, name, spec=whole)

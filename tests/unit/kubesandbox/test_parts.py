@@ -10,11 +10,14 @@ from kubesandbox import crud, decoding
 from kubesandbox.ages import human
 from kubesandbox.assembly import new_cluster
 from kubesandbox.builtin import protobuf, types
+from kubesandbox.errors import StatusError
 from kubesandbox.expiry import drop_expired
 from kubesandbox.hostile import Hostility
 from kubesandbox.jsonpath import JSONPathError, compile_path
+from kubesandbox.paths import request_info
 from kubesandbox.selectors import SelectorError, format_selector, parse_labels
 from kubesandbox.store import Store
+from kubesandbox.wire.messages import HttpRequest
 
 
 @pytest.mark.parametrize(
@@ -189,3 +192,18 @@ def test_the_same_seed_makes_the_same_trouble() -> None:
 
     assert trouble(1) == trouble(1)
     assert trouble(1) != trouble(2)
+
+
+def test_a_refusal_is_never_told_as_a_lost_answer() -> None:
+    def lost(status: int) -> int:
+        hostility, count = Hostility(1), 0
+        for _ in range(2000):
+            try:
+                hostility.after(delete, status)
+            except StatusError:
+                count += 1
+        return count
+
+    delete = request_info(HttpRequest("DELETE", "/api/v1/namespaces/default/configmaps/one", {}))
+    assert lost(200) > 0
+    assert [lost(404), lost(409), lost(422)] == [0, 0, 0]
